@@ -1,0 +1,49 @@
+// Package docker runs a job's containers: images and their pull policies, one network a job, the helper, build and
+// service containers, and their removal. It knows neither GitLab Runner's stages nor our state on disk.
+//
+// Every call to the daemon has a deadline, every error carries an outcome and a reason (package outcome), and every object
+// bears the labels that its removal goes by.
+package docker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/docker/docker/client"
+)
+
+// callTimeout bounds a call that should be answered at once. It is generous: a daemon that is busy with the start of other
+// containers answers even an inspect late.
+const callTimeout = time.Minute
+
+// Client talks to one Docker daemon. It may be used by several goroutines.
+type Client struct {
+	api *client.Client
+	// StartTimeout bounds the creation and start of one container; PullTimeout one pull of an image.
+	StartTimeout, PullTimeout time.Duration
+}
+
+// Connect opens a client for the daemon at host (unix://…) and checks that it answers.
+func Connect(ctx context.Context, host string) (*Client, error) {
+	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return nil, explain(ctx, err, "open a connection to Docker at %s", host)
+	}
+	c := &Client{api: api, StartTimeout: time.Minute, PullTimeout: 15 * time.Minute}
+	ctx, cancel := bounded(ctx, 10*time.Second, "an answer of Docker at "+host)
+	defer cancel()
+	if _, err := api.Ping(ctx); err != nil {
+		_ = api.Close()
+		return nil, explain(ctx, err, "reach Docker at %s (is the daemon running? may this user use it?)", host)
+	}
+	return c, nil
+}
+
+// Close releases the client's connections.
+func (c *Client) Close() error { return c.api.Close() }
+
+// bounded gives a call its deadline, and the deadline a name.
+func bounded(ctx context.Context, limit time.Duration, what string) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("waited %s for %s: %w", limit, what, context.DeadlineExceeded))
+}

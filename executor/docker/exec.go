@@ -1,0 +1,95 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
+)
+
+// Exec runs a command in a running container, with stdin as its input, and waits for its end. When ctx ends first, the
+// container is killed, for Docker has no way to end a single command, and ctx's cause is the error.
+func (c *Client) Exec(ctx context.Context, id string, cmd []string, stdin io.Reader, stdout, stderr io.Writer) (Result, error) {
+	long, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	setup, cancelSetup := bounded(ctx, callTimeout, "the start of a command in the helper container")
+	defer cancelSetup()
+	made, err := c.api.ContainerExecCreate(setup, id, container.ExecOptions{
+		Cmd: cmd, AttachStdin: stdin != nil, AttachStdout: true, AttachStderr: true,
+	})
+	if err != nil {
+		return Result{}, explain(setup, err, "run a command in the helper container")
+	}
+	conn, err := c.api.ContainerExecAttach(long, made.ID, container.ExecAttachOptions{})
+	if err != nil {
+		return Result{}, explain(setup, err, "run a command in the helper container")
+	}
+	defer conn.Close()
+	go func() { // ends with the connection at the latest
+		if stdin != nil {
+			_, _ = io.Copy(conn.Conn, stdin)
+		}
+		_ = conn.CloseWrite()
+	}()
+	copied := make(chan error, 1)
+	go func() {
+		_, err := stdcopy.StdCopy(stdout, stderr, conn.Reader)
+		copied <- err
+	}()
+	select {
+	case err := <-copied:
+		if err != nil {
+			return Result{}, explain(ctx, err, "read the output of the helper container")
+		}
+		return c.execEnded(ctx, id, made.ID)
+	case <-ctx.Done():
+	}
+	err = c.Kill(ctx, id)
+	select {
+	case <-copied:
+	case <-time.After(drainTimeout):
+	}
+	return Result{}, errors.Join(context.Cause(ctx), err)
+}
+
+// execEnded reads the exit code. The daemon closes the streams slightly before it notes the end.
+func (c *Client) execEnded(ctx context.Context, id, exec string) (Result, error) {
+	ctx, cancel := bounded(ctx, callTimeout, "the exit code of a command in the helper container")
+	defer cancel()
+	for {
+		got, err := c.api.ContainerExecInspect(ctx, exec)
+		if err != nil {
+			return Result{}, explain(ctx, err, "read the exit code of a command in the helper container")
+		}
+		if !got.Running {
+			return c.execResult(ctx, id, got.ExitCode)
+		}
+		select {
+		case <-ctx.Done():
+			return Result{}, context.Cause(ctx)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// execResult tells a command that failed from a container that died under it.
+func (c *Client) execResult(ctx context.Context, id string, code int) (Result, error) {
+	if code == 0 {
+		return Result{}, nil
+	}
+	state, err := c.state(ctx, id)
+	switch {
+	case err != nil:
+		return Result{}, err
+	case !state.Running && state.OOMKilled:
+		return Result{Code: code, OOM: true}, nil
+	case !state.Running:
+		return Result{}, outcome.System(outcome.ContainerLost, "the helper container was stopped while a script ran in it (exit code %d)", state.ExitCode)
+	}
+	return Result{Code: code, OOM: state.OOMKilled}, nil
+}

@@ -1,0 +1,100 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"golang.org/x/sync/errgroup"
+)
+
+// CreateNetwork makes the job's network and gives its id. Like Create it ends what it has begun.
+func (c *Client) CreateNetwork(ctx context.Context, owner Owner) (string, error) {
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	ctx, cancel := bounded(context.WithoutCancel(ctx), callTimeout, "the creation of the job's network")
+	defer cancel()
+	made, err := c.api.NetworkCreate(ctx, owner.Name, network.CreateOptions{Driver: "bridge", Labels: owner.labels("network")})
+	if err != nil {
+		return "", explain(ctx, err, "create the job's network")
+	}
+	return made.ID, nil
+}
+
+// removalPause is the time between two attempts to remove what Docker still holds on to.
+const removalPause = 200 * time.Millisecond
+
+// RemoveJob removes every container, with its anonymous volumes, and every network of a job, by label. It works on a context
+// of its own, is done when nothing of the job is left, and takes what is gone already for success.
+func (c *Client) RemoveJob(ctx context.Context, owner Owner, limit time.Duration) error {
+	ctx, cancel := bounded(context.WithoutCancel(ctx), limit, "the removal of the job's containers and network")
+	defer cancel()
+	for {
+		left, err := c.removeOnce(ctx, owner)
+		if err == nil && left == 0 {
+			return nil
+		}
+		if err != nil && (ctx.Err() != nil || !busy(err)) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-time.After(removalPause):
+		}
+	}
+}
+
+// busy names the daemon's words for a removal that another one, or a container's end, is in the way of.
+func busy(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "is already in progress") || strings.Contains(text, "has active endpoints") ||
+		strings.Contains(text, "device or resource busy")
+}
+
+// removeOnce tries each object once and says how many there were.
+func (c *Client) removeOnce(ctx context.Context, owner Owner) (int, error) {
+	containers, err := c.api.ContainerList(ctx, container.ListOptions{All: true, Filters: owner.filter()})
+	if err != nil {
+		return 0, explain(ctx, err, "list the job's containers")
+	}
+	var group errgroup.Group
+	for _, ct := range containers {
+		group.Go(func() error {
+			err := c.api.ContainerRemove(ctx, ct.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+			if gone(err) {
+				return nil
+			}
+			return explain(ctx, err, "remove container %s", strings.Join(ct.Names, ","))
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return len(containers), err
+	}
+	networks, err := c.api.NetworkList(ctx, network.ListOptions{Filters: owner.filter()})
+	if err != nil {
+		return 0, explain(ctx, err, "list the job's networks")
+	}
+	for _, n := range networks {
+		if err := c.api.NetworkRemove(ctx, n.ID); err != nil && !gone(err) {
+			return len(networks), explain(ctx, err, "remove network %s", n.Name)
+		}
+	}
+	// Both removals return when the object is gone, so what was listed is not listed again.
+	return 0, nil
+}
+
+// RemoveNamed removes one container of a job by the suffix of its name; one that does not exist is no error.
+func (c *Client) RemoveNamed(ctx context.Context, owner Owner, suffix string) error {
+	ctx, cancel := bounded(ctx, callTimeout, "the removal of a container")
+	defer cancel()
+	err := c.api.ContainerRemove(ctx, owner.Name+"-"+suffix, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if gone(err) {
+		return nil
+	}
+	return explain(ctx, err, "remove the %s container", suffix)
+}

@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestTwoJobsAtOnceDoNotShareACheckout(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	const script = `echo mine=$CI_JOB_ID > owner; echo started; for i in 1 2 3 4 5 6; do sleep 1; cat owner; done; hostname`
+	a, b := h.start(h.newJob(busybox, script)), h.start(h.newJob(busybox, script))
+	a.waitFor(started)
+	b.waitFor(started)
+	ra, rb := a.wait(), b.wait()
+	h.succeeded(ra)
+	h.succeeded(rb)
+	if strings.Count(ra.Log, "mine=") != 6 || strings.Count(rb.Log, "mine=") != 6 {
+		t.Error("the jobs did not run their scripts to the end")
+	}
+	for line := range strings.Lines(ra.Log) {
+		if at := strings.Index(line, "mine="); at >= 0 && strings.Contains(rb.Log, line[at:]) {
+			t.Fatalf("both jobs saw %q", line)
+		}
+	}
+	if strings.Contains(ra.Log, "Running on runner-project-42-concurrent-0") == strings.Contains(rb.Log, "Running on runner-project-42-concurrent-0") {
+		t.Error("both jobs, or none, had slot 0")
+	}
+}
+
+func TestTheCheckoutIsKeptForTheNextJob(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	h.succeeded(h.run(h.newJob(busybox, "echo kept > .git/kept; echo gone > untracked; echo 1 > /cache/kept")))
+	r := h.run(h.newJob(busybox, "cat .git/kept; ls untracked || echo cleaned; cat /cache/kept"))
+	h.succeeded(r)
+	h.says(r, "kept", "cleaned")
+
+	// Nothing crosses a trust tier, so a job of another ref starts from nothing.
+	other := h.newJob(busybox, "ls .git/kept || echo nothing-here", "ls /cache/kept || echo no-cache")
+	other["git_info"].(job)["protected"] = false
+	r = h.run(other)
+	h.succeeded(r)
+	h.says(r, "nothing-here", "no-cache")
+}
+
+func TestEveryGitStrategyWorks(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	for strategy, script := range map[string]string{"fetch": "cat README.md", "clone": "cat README.md", "none": "ls -a", "empty": "ls -a"} {
+		j := h.newJob(busybox, script)
+		for _, v := range j["variables"].([]job) {
+			if v["key"] == "GIT_STRATEGY" {
+				v["value"] = strategy
+			}
+		}
+		if r := h.run(j); r.State != "success" {
+			t.Errorf("%s: %s\n%s", strategy, r.Error, r.Log)
+		}
+	}
+}

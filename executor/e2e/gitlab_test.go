@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// gitlab stands in for a GitLab: repositories over git's own HTTP server, and the artifacts part of the job API.
+type gitlab struct {
+	URL  string
+	dir  string
+	mu   sync.Mutex
+	zips map[string][]byte // job id → artifacts archive
+}
+
+func newGitLab(t *testing.T) *gitlab {
+	t.Helper()
+	core, err := exec.Command("git", "--exec-path").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gitlab{dir: t.TempDir(), zips: map[string][]byte{}}
+	git := &cgi.Handler{
+		Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"),
+		Env:  []string{"GIT_PROJECT_ROOT=" + g.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/v4/jobs/{id}/artifacts", g.upload)
+	mux.HandleFunc("GET /api/v4/jobs/{id}/artifacts", g.download)
+	mux.Handle("/", git)
+	listener, err := net.Listen("tcp", bridge+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: mux}}
+	server.Start()
+	t.Cleanup(server.Close)
+	g.URL = server.URL
+	return g
+}
+
+func (g *gitlab) upload(w http.ResponseWriter, r *http.Request) {
+	file, _, err := r.FormFile("file")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	data, err := io.ReadAll(file)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	g.mu.Lock()
+	g.zips[r.PathValue("id")] = data
+	g.mu.Unlock()
+	w.WriteHeader(http.StatusCreated)
+}
+
+func (g *gitlab) download(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	data, ok := g.zips[r.PathValue("id")]
+	g.mu.Unlock()
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	_, _ = w.Write(data)
+}
+
+// repository makes a project with one commit of the given files and tells its commit.
+func (g *gitlab) repository(t *testing.T, path string, files map[string]string) (sha string) {
+	t.Helper()
+	dir := filepath.Join(g.dir, path+".git")
+	work := t.TempDir()
+	for name, content := range files {
+		file := filepath.Join(work, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	git := func(args ...string) string {
+		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-C", work}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	git("init", "-q", "-b", "main")
+	git("add", ".")
+	git("commit", "-q", "-m", "first")
+	git("clone", "-q", "--bare", work, dir)
+	return git("rev-parse", "HEAD")
+}

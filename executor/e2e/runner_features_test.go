@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestArtifactsGoFromJobToJob(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	build := h.newJob(busybox, "mkdir bin", "echo made-here > bin/app").with("artifacts", []job{{
+		"name": "default", "paths": []string{"bin"}, "when": "on_success", "artifact_type": "archive", "artifact_format": "zip",
+	}})
+	h.succeeded(h.run(build))
+	use := h.newJob(busybox, "cat bin/app").with("dependencies", []job{{
+		"id": build["id"], "token": "t", "name": "build", "artifacts_file": job{"filename": "artifacts.zip", "size": 1},
+	}})
+	r := h.run(use)
+	h.succeeded(r)
+	h.says(r, "made-here")
+}
+
+func TestArtifactsOfAFailedJobAreKept(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	j := h.newJob(busybox, "echo broken > report", "exit 3").with("artifacts", []job{{
+		"name": "default", "paths": []string{"report"}, "when": "on_failure", "artifact_type": "archive", "artifact_format": "zip",
+	}})
+	h.failed(h.run(j), "script_failure", 3)
+	if len(h.gitlab.zips) != 1 {
+		t.Errorf("%d archives arrived, want 1", len(h.gitlab.zips))
+	}
+}
+
+func TestTheCacheKeywordWorks(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	cache := []job{{"key": "k", "paths": []string{"deps"}, "policy": "pull-push", "when": "on_success"}}
+	h.succeeded(h.run(h.newJob(busybox, "mkdir deps", "echo from-cache > deps/a").with("cache", cache)))
+	r := h.run(h.newJob(busybox, "cat deps/a").with("cache", cache))
+	h.succeeded(r)
+	h.says(r, "from-cache", "Successfully extracted cache")
+}
+
+func TestVariablesReachTheJob(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	j := h.newJob(entrypoint, `echo "plain=$PLAIN"`, `cat "$SECRET_FILE"; echo; echo "path=$SECRET_FILE"`, `echo "masked=$PASSWORD"`, `env | grep '^SECRET_FILE='`)
+	j = j.variable("PLAIN", "a b'c\"d$$e").with("variables", append(j["variables"].([]job),
+		variable("PLAIN", "a b'c\"d$$e"),
+		job{"key": "SECRET_FILE", "value": "content of the file", "file": true},
+		job{"key": "PASSWORD", "value": "masked-secret-1", "masked": true},
+	))
+	r := h.run(j)
+	h.succeeded(r)
+	h.says(r, `plain=a b'c"d$e`, "content of the file", "path=/builds/group/project.tmp/SECRET_FILE", "masked=[MASKED]")
+	h.neverSays(r, "masked-secret-1", "job-token-secret")
+	for _, secret := range []string{"masked-secret-1", "job-token-secret", "content of the file"} {
+		if strings.Contains(h.operatorLog(), secret) {
+			t.Errorf("the operator log holds the secret %q", secret)
+		}
+	}
+}
+
+func TestOtherStepsOfThePayloadRunInTheBuildContainer(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	j := h.newJob(busybox, "echo first > /tmp/first")
+	j = j.with("steps", append(j["steps"].([]job), job{"name": "release", "script": []string{"cat /tmp/first", "exit 9"}, "timeout": 300, "when": "on_success"}))
+	r := h.run(j)
+	h.failed(r, "script_failure", 9)
+	h.says(r, "first")
+}

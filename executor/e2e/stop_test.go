@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestACanceledJobStillRunsItsAfterScript(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	r := h.start(h.newJob(busybox, "touch /tmp/kept; echo started; sleep 200 & sleep 200").
+		afterScript("echo after-script, status $CI_JOB_STATUS", "ls /tmp/kept", "ps | grep -c '[s]leep 200' || echo no-old-process"))
+	r.waitFor(started)
+	began := time.Now()
+	r.signal(syscall.SIGUSR1) // as when somebody presses Cancel
+	res := r.wait()
+	h.failed(res, "job_canceled", 0)
+	h.says(res, "after-script, status canceled", "/tmp/kept", "no-old-process")
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("to stop took %s", took)
+	}
+	if log := h.operatorLog(); !strings.Contains(log, `"outcome":"canceled"`) {
+		t.Errorf("the operator log does not say canceled:\n%s", log)
+	}
+}
+
+func TestAProcessThatIgnoresItsEndIsKilled(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, `stop_timeout = "1s"`)
+	r := h.start(h.newJob(jobImage, `trap "echo not-me" TERM; (trap "" TERM; sleep 201) & echo started; while :; do sleep 1; done`))
+	r.waitFor(started)
+	began := time.Now()
+	r.signal(syscall.SIGUSR1)
+	h.failed(r.wait(), "job_canceled", 0)
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("to stop took %s", took)
+	}
+}
+
+func TestAJobOutOfTimeLeavesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, `stop_timeout = "1s"`)
+	res := h.run(h.newJob(busybox, "echo started; sleep 200").timeout(8).afterScript("echo after"))
+	h.failed(res, "job_execution_timeout", 0)
+	if log := h.operatorLog(); !strings.Contains(log, `"outcome":"timed_out"`) {
+		t.Errorf("the operator log does not say timed_out:\n%s", log)
+	}
+}
+
+// An abort is what GitLab's "force cancel" and a deleted job come to; it may come at any moment.
+func TestAnAbortedJobLeavesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, `stop_timeout = "1s"`)
+	for _, moment := range []string{`Preparing the "custom" executor`, "Using image", "Getting source from Git repository", `Executing "step_script"`, started} {
+		r := h.start(h.newJob(busybox, "echo started; sleep 200").with("services", []job{{"name": serviceImage}}))
+		r.waitFor(moment)
+		r.signal(syscall.SIGUSR2)
+		if res := r.wait(); res.State != "failed" {
+			t.Errorf("aborted at %q: %s %s", moment, res.State, res.FailureReason)
+		}
+		h.eventually("nothing is left of a job aborted at "+moment, func() bool { return len(h.left()) == 0 }, r.log)
+	}
+}
+
+func TestARunnerThatIsStoppedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, `stop_timeout = "1s"`)
+	r := h.start(h.newJob(busybox, "echo started; sleep 200"))
+	r.waitFor(started)
+	r.signal(syscall.SIGTERM)
+	if res := r.wait(); res.State != "failed" {
+		t.Errorf("%s %s", res.State, res.FailureReason)
+	}
+}

@@ -1,0 +1,265 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
+)
+
+// Prepare is Runner's prepare_exec: policy, a clean start, the record, images, network, services and the helper container. The
+// build container is made by Run, when the checkout is there. Whatever fails is left to cleanup, which Runner calls
+// after each attempt.
+func Prepare(call Call) int {
+	return runStage(call, stagePrepare, func(j *job) error {
+		err := j.prepare(context.Background())
+		if err != nil {
+			err = errors.Join(err, j.noteFailure(stagePrepare, outcome.Of(err)))
+		}
+		return err
+	})
+}
+
+func (j *job) prepare(ctx context.Context) error {
+	ctx, cancel := stoppable(ctx, j.call.Signals, func() bool { return outOfTime(j.started, time.Now(), j.payload.Timeout()) })
+	defer cancel()
+	plan, err := planImages(j.settings, j.payload)
+	if err != nil {
+		return err
+	}
+	if err := j.connect(ctx); err != nil {
+		return err
+	}
+	defer func() { _ = j.docker.Close() }()
+	if err := j.claim(ctx); err != nil {
+		return err
+	}
+	return j.build(ctx, plan)
+}
+
+// claim reaps what is dead and makes the record, which claims the slot, then the folders that are mounted.
+func (j *job) claim(ctx context.Context) error {
+	unlock, err := lockJobs(ctx, j.tree)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	others, err := reap(ctx, j.docker, j.tree, j.owner(), j.id, j.logReaped)
+	if err != nil {
+		return err
+	}
+	jobs, unread := allJobs(j.tree)
+	for _, err := range append(others, unread...) {
+		j.log.WithError(err).Warn("something of another job could not be reaped")
+	}
+	now := time.Now()
+	lease, err := newLease(j.payload.Timeout(), now)
+	if err != nil {
+		return stateError(err)
+	}
+	slot := freeSlot(jobs, j.id)
+	j.store, err = createStore(j.tree.job(j.id), Record{
+		Identity: j.id, Created: now, Lease: lease, Slot: slot, Owner: j.owner(), Objects: map[string]string{},
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(sharedFolder(j.tree.builds(j.id, slot)), sharedFolder(j.tree.caches(j.id)))
+}
+
+func (j *job) logReaped(r Record) {
+	j.log.WithFields(verdictFields(*r.Failed)).WithFields(logrus.Fields{"reaped_job": r.Identity.Job, "reaped_project": r.Identity.Project}).Warn("reaped a job that did not clean up")
+}
+
+// sharedFolder makes a folder that the user of any image may write to, like the volumes of the docker executor (its
+// helper's cache-init). The folders above are root's alone. MkdirAll's mode is cut by the umask.
+func sharedFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return stateError(err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // see above
+		return stateError(err)
+	}
+	return nil
+}
+
+// imagePlan is which images the job needs, once the policy has been found to allow them.
+type imagePlan struct {
+	build, helper docker.ImageRequest
+	services      []docker.ImageRequest
+}
+
+// planImages checks the job's images against the settings. All mistakes are reported at once.
+func planImages(s *settings.Settings, p *runner.Payload) (imagePlan, error) {
+	d := s.Docker
+	var plan imagePlan
+	var problems []error
+	request := func(key string, image runner.Image, allowed, always []string) docker.ImageRequest {
+		policies, err := docker.PullPolicies(key, image.PullPolicies, d.PullPolicy, d.AllowedPullPolicies)
+		problems = append(problems, docker.CheckImage(key, image.Name, allowed, always), err)
+		return docker.ImageRequest{Name: image.Name, Policies: policies, Platform: image.Options.Docker.Platform, Logins: logins(p)}
+	}
+	image := p.Image
+	if image.Name == "" {
+		image.Name = d.Image
+	}
+	if image.Name == "" {
+		problems = append(problems, outcome.Job(outcome.NoImage, "the job names no image (.gitlab-ci.yml: image), and this runner has no default (settings: docker.image)"))
+	} else {
+		plan.build = request("image", image, d.AllowedImages, []string{d.Image})
+	}
+	for i, service := range p.Services {
+		key := fmt.Sprintf("services[%d]", i)
+		if service.Name == "" {
+			problems = append(problems, outcome.Job(outcome.NoImage, "%s names no image", key))
+			continue
+		}
+		plan.services = append(plan.services, request(key, service, d.AllowedServices, nil))
+	}
+	helper, err := docker.PullPolicies("helper_image", nil, d.PullPolicy, nil)
+	problems = append(problems, err)
+	plan.helper = docker.ImageRequest{Name: d.HelperImage, Policies: helper, Logins: logins(p)}
+	return plan, errors.Join(problems...)
+}
+
+func logins(p *runner.Payload) []docker.Login {
+	var out []docker.Login
+	for _, c := range p.Credentials {
+		if c.Type == "registry" {
+			out = append(out, docker.Login{Registry: c.URL, Username: c.Username, Password: c.Password})
+		}
+	}
+	return out
+}
+
+// build makes the job's environment: network and images at the same time, then services and helper container.
+func (j *job) build(ctx context.Context, plan imagePlan) error {
+	log := &lockedWriter{w: j.call.Stdout}
+	var helper docker.Image
+	services := make([]docker.Image, len(plan.services))
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		_, err := j.store.creating(objectNetwork, func() (string, error) { return j.docker.CreateNetwork(gctx, j.owner()) })
+		return err
+	})
+	group.Go(func() error {
+		image, err := j.docker.Ensure(gctx, plan.build, log)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(log, "Using image %s (%s)\n", plan.build.Name, image.ID)
+		return j.store.update(func(r *Record) { r.Image = image })
+	})
+	group.Go(func() (err error) {
+		helper, err = j.docker.Ensure(gctx, plan.helper, log)
+		return helperProblem(err)
+	})
+	for i, request := range plan.services {
+		group.Go(func() (err error) {
+			services[i], err = j.docker.Ensure(gctx, request, log)
+			return err
+		})
+	}
+	if err := wait(ctx, group); err != nil {
+		return err
+	}
+	group, gctx = errgroup.WithContext(ctx)
+	group.Go(func() error { return j.startServices(gctx, plan, services, log) })
+	group.Go(func() error { return j.startHelper(gctx, helper) })
+	return wait(ctx, group)
+}
+
+// wait prefers the reason why ctx ended to the errors that its end caused.
+func wait(ctx context.Context, group *errgroup.Group) error {
+	err := group.Wait()
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
+	}
+	return err
+}
+
+// helperProblem makes the administrator's fault of what would be the job's with its own image.
+func helperProblem(err error) error {
+	if outcome.Of(err).UsersFault() {
+		return outcome.System(outcome.HelperUnusable, "settings: docker.helper_image: %w", errors.New(err.Error()))
+	}
+	return err
+}
+
+func (j *job) startServices(ctx context.Context, plan imagePlan, images []docker.Image, log io.Writer) error {
+	services := make([]docker.Service, len(images))
+	group, gctx := errgroup.WithContext(ctx)
+	for i, image := range images {
+		group.Go(func() error {
+			spec := j.serviceSpec(i, j.payload.Services[i], image, j.store.object(objectNetwork))
+			fmt.Fprintf(log, "Starting service %s as %s\n", plan.services[i].Name, strings.Join(spec.Aliases, ", "))
+			id, err := j.createAndStart(gctx, serviceName(i), spec)
+			services[i] = docker.Service{ID: id, Name: plan.services[i].Name, Image: image}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil || len(services) == 0 {
+		return err
+	}
+	limit := time.Duration(j.settings.Docker.WaitForServicesTimeout) * time.Second
+	fmt.Fprintf(log, "Waiting for services to be up and running (timeout %s) ...\n", limit)
+	return j.docker.WaitHealthy(ctx, services, limit, log)
+}
+
+func (j *job) createAndStart(ctx context.Context, name string, spec docker.Spec) (string, error) {
+	id, err := j.store.creating(name, func() (string, error) { return j.docker.Create(ctx, j.owner(), spec) })
+	if err != nil {
+		return "", err
+	}
+	return id, j.docker.Start(ctx, id, "the "+name+" container")
+}
+
+// startHelper starts the helper container and checks that Runner's scripts will find what they call: without
+// gitlab-runner they only warn, and the job's artifacts would be lost in silence (shells/abstract.go).
+func (j *job) startHelper(ctx context.Context, image docker.Image) error {
+	spec := j.helperSpec(image, j.store.object(objectNetwork), j.store.get().Slot)
+	id, err := j.createAndStart(ctx, objectHelper, spec)
+	if err != nil {
+		return helperProblem(err)
+	}
+	tools := []string{"git"}
+	if j.payload.UsesRunnerCommands() {
+		tools = append(tools, "gitlab-runner")
+	}
+	var output strings.Builder
+	check := append([]string{"sh", "-c", helperCheck, "sh"}, tools...)
+	_, err = j.docker.Exec(ctx, id, check, nil, &output, &output)
+	if err != nil {
+		return err
+	}
+	if missing := strings.Fields(output.String()); len(missing) > 0 {
+		return outcome.System(outcome.HelperUnusable, "settings: docker.helper_image = %q has no %s on its PATH, which the GitLab Runner's "+
+			"scripts call; name an image that has (see scripts/helper-image.sh), or mount the host's own runner with docker.runner_binary",
+			j.settings.Docker.HelperImage, strings.Join(missing, ", no "))
+	}
+	return nil
+}
+
+// lockedWriter lets several goroutines write whole lines to the job log.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

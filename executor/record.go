@@ -1,0 +1,166 @@
+package executor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
+)
+
+// Record is what the stages of a job tell each other. It exists before anything of the job is created, and each object is
+// noted in it before its creation, with no id, and again right after, so that a crash at any point leaves a trace of
+// all there is. A record is also the job's claim on its slot.
+type Record struct {
+	Identity runner.Identity   `json:"identity"`
+	Created  time.Time         `json:"created"`
+	Lease    Lease             `json:"lease"`
+	Slot     int               `json:"slot"`
+	Owner    docker.Owner      `json:"owner"`
+	Image    docker.Image      `json:"image"`            // the job's, pinned for its life
+	Objects  map[string]string `json:"objects"`          // name → Docker's id, empty while being created
+	Failed   *Verdict          `json:"failed,omitempty"` // the first failure
+	Finished bool              `json:"finished"`         // Runner's last stage has run
+	Ended    bool              `json:"ended"`            // cleanup has begun: whatever is left may be reaped
+}
+
+// Verdict is the outcome of a job as far as it is decided.
+type Verdict struct {
+	Outcome outcome.Outcome `json:"outcome"`
+	Reason  outcome.Reason  `json:"reason"`
+	Stage   string          `json:"stage"`
+}
+
+// Names in Record.Objects.
+const (
+	objectNetwork = "network"
+	objectHelper  = "helper"
+	objectBuild   = "build"
+)
+
+// store keeps one record on disk. Several goroutines of one stage may use it; stages of one job run one after another,
+// except that cleanup may begin while a run that the Runner gave up on is still ending.
+type store struct {
+	mu     sync.Mutex
+	dir    string
+	record Record
+}
+
+const recordName = "record.json"
+
+// createStore makes a job's folder with its record. The folder appears by a rename, complete.
+func createStore(dir string, r Record) (*store, error) {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return nil, stateError(err)
+	}
+	staging, err := os.MkdirTemp(filepath.Dir(dir), stagingPrefix)
+	if err != nil {
+		return nil, stateError(err)
+	}
+	s := &store{dir: staging, record: r}
+	if err := s.save(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(staging))
+	}
+	if err := os.Rename(staging, dir); err != nil { // fails on a job that has a record: never replace another's
+		return nil, errors.Join(stateError(err), os.RemoveAll(staging))
+	}
+	s.dir = dir
+	return s, nil
+}
+
+// openStore reads the record of a job that was prepared.
+func openStore(dir string) (*store, error) {
+	data, err := os.ReadFile(filepath.Join(dir, recordName))
+	if err != nil {
+		return nil, err
+	}
+	s := &store{dir: dir}
+	if err := json.Unmarshal(data, &s.record); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, recordName), err)
+	}
+	return s, nil
+}
+
+// update changes the record and saves it.
+func (s *store) update(change func(*Record)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.record)
+	return s.save()
+}
+
+// get gives a copy; its map must not be changed.
+func (s *store) get() Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.record
+}
+
+// object gives the id of a Docker object of the job.
+func (s *store) object(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.record.Objects[name]
+}
+
+// creating notes an object before and right after its creation.
+func (s *store) creating(name string, create func() (string, error)) (string, error) {
+	note := func(id string) error { return s.update(func(r *Record) { r.Objects[name] = id }) }
+	if err := note(""); err != nil {
+		return "", err
+	}
+	id, err := create()
+	if err != nil {
+		return "", err
+	}
+	return id, note(id)
+}
+
+// save writes the record beside itself and renames it into place.
+func (s *store) save() error {
+	data, err := json.MarshalIndent(&s.record, "", "  ")
+	if err != nil {
+		return stateError(err)
+	}
+	path := filepath.Join(s.dir, recordName)
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return stateError(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return stateError(err)
+	}
+	return nil
+}
+
+// remove makes the job's folder disappear by a rename, then deletes it. A folder that is gone is no error.
+func (s *store) remove() error { return bury(s.dir) }
+
+// Prefixes of folders that no lookup sees: half made, or on their way out.
+const (
+	stagingPrefix = ".new-"
+	deadPrefix    = ".dead-"
+)
+
+func bury(dir string) error {
+	dead := filepath.Join(filepath.Dir(dir), fmt.Sprintf("%s%s-%d", deadPrefix, filepath.Base(dir), time.Now().UnixNano()))
+	if err := os.Rename(dir, dead); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return stateError(err)
+	}
+	if err := os.RemoveAll(dead); err != nil {
+		return stateError(err)
+	}
+	return nil
+}
+
+func stateError(err error) error {
+	return outcome.System(outcome.StateFailed, "state_dir cannot be used: %w", err)
+}

@@ -1,0 +1,165 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
+)
+
+// Run is Runner's run_exec: one script in one of the job's containers. Runner's own go to the helper container, the
+// user's to the build container.
+func Run(call Call, scriptPath string, stage runner.Stage) int {
+	return runStage(call, string(stage), func(j *job) error {
+		script, err := os.ReadFile(scriptPath)
+		if err != nil {
+			return outcome.System(outcome.PayloadInvalid, "the script of stage %s cannot be read: %w", stage, err)
+		}
+		if err := j.openRecord(); err != nil {
+			return err
+		}
+		err = j.run(context.Background(), stage, script)
+		if noted := j.note(stage, err); noted != nil {
+			err = errors.Join(err, noted)
+		}
+		return err
+	})
+}
+
+func (j *job) openRecord() error {
+	var err error
+	j.store, err = openStore(j.tree.job(j.id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return outcome.System(outcome.StateFailed, "there is no record of job %s in state_dir %s: prepare has not run, or the job was "+
+			"taken for dead and removed; all stages must use the same settings", j.id, j.settings.StateDir)
+	}
+	if err != nil {
+		return stateError(err)
+	}
+	return nil
+}
+
+// note keeps what a stage says about the job as a whole.
+func (j *job) note(stage runner.Stage, err error) error {
+	if failure := outcome.Of(err); failure.Outcome != outcome.Success && stage.Counts() {
+		return j.noteFailure(string(stage), failure)
+	}
+	if stage != runner.CleanupFiles {
+		return nil
+	}
+	return j.noteRecord(func(r *Record) { r.Finished = true })
+}
+
+// noteFailure keeps the first failure: later stages may still run and fail in its wake.
+func (j *job) noteFailure(stage string, failure outcome.Failure) error {
+	return j.noteRecord(func(r *Record) {
+		if r.Failed == nil {
+			r.Failed = &Verdict{Outcome: failure.Outcome, Reason: failure.Reason, Stage: stage}
+		}
+	})
+}
+
+// noteRecord changes the record if there is one: prepare may have failed before it made one, and cleanup may have been faster
+// than a stage that the Runner gave up on.
+func (j *job) noteRecord(change func(*Record)) error {
+	if j.store == nil {
+		return nil
+	}
+	if err := j.store.update(change); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (j *job) run(ctx context.Context, stage runner.Stage, script []byte) error {
+	record := j.store.get()
+	ctx, cancel := stoppable(ctx, j.call.Signals, func() bool { return outOfTime(record.Created, time.Now(), j.payload.Timeout()) })
+	defer cancel()
+	ctx, cancelLease := context.WithDeadlineCause(ctx, record.Lease.Deadline, outcome.ErrTimedOut)
+	defer cancelLease()
+	if err := j.connect(ctx); err != nil {
+		return err
+	}
+	defer func() { _ = j.docker.Close() }()
+	var result docker.Result
+	var err error
+	if stage.IsHelper() {
+		result, err = j.runHelper(ctx, script)
+	} else {
+		result, err = j.runBuild(ctx, script)
+	}
+	switch {
+	case err != nil:
+		return err
+	case result.Code == 0:
+		return nil
+	case result.OOM:
+		return outcome.Script(result.Code, outcome.OutOfMemory)
+	}
+	return outcome.Script(result.Code, outcome.ExitCode)
+}
+
+// runHelper runs a script of Runner's. The helper container is started again where a canceled stage has ended it.
+func (j *job) runHelper(ctx context.Context, script []byte) (docker.Result, error) {
+	id := j.store.object(objectHelper)
+	if err := j.docker.Start(ctx, id, "the helper container"); err != nil {
+		return docker.Result{}, err
+	}
+	return j.docker.Exec(ctx, id, helperShell, bytes.NewReader(script), j.call.Stdout, j.call.Stderr)
+}
+
+// runBuild runs a script of the user's. The container is made for the first one; for the next it is started again, with
+// its files and without the processes that the first one left, as under the docker executor.
+func (j *job) runBuild(ctx context.Context, script []byte) (docker.Result, error) {
+	run, err := j.startBuild(ctx)
+	if err != nil {
+		return docker.Result{}, err
+	}
+	return run.Feed(ctx, bytes.NewReader(script), j.call.Stdout, j.call.Stderr, j.settings.Docker.StopTimeout.Duration)
+}
+
+// Runner tries build stages only once, so the start of the container, which runs nothing of the user's yet but the image's
+// entrypoint, is tried again here.
+const (
+	startAttempts = 3
+	startPause    = time.Second
+)
+
+func (j *job) startBuild(ctx context.Context) (*docker.Run, error) {
+	for attempt := 1; ; attempt++ {
+		run, err := j.tryStartBuild(ctx)
+		if err == nil || ctx.Err() != nil || attempt == startAttempts || outcome.Of(err).UsersFault() {
+			return run, err
+		}
+		j.say("Starting the build container failed, attempt %d of %d: %v", attempt, startAttempts, err)
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("start the build container: %w", context.Cause(ctx))
+		case <-time.After(startPause):
+		}
+	}
+}
+
+func (j *job) tryStartBuild(ctx context.Context) (*docker.Run, error) {
+	id := j.store.object(objectBuild)
+	if id == "" {
+		record := j.store.get()
+		spec := j.buildSpec(record.Image, record.Objects[objectNetwork], record.Slot)
+		if err := j.docker.RemoveNamed(ctx, j.owner(), objectBuild); err != nil { // of an attempt that broke off
+			return nil, err
+		}
+		var err error
+		id, err = j.store.creating(objectBuild, func() (string, error) { return j.docker.Create(ctx, j.owner(), spec) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	return j.docker.StartRun(ctx, id)
+}

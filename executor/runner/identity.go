@@ -1,0 +1,97 @@
+package runner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Identity says who a job is. Every part is taken from the payload and safe as a single path element.
+type Identity struct {
+	Instance string // the GitLab it comes from: host, or host_port
+	Project  string // the project's number
+	Tier     string // trust tier: ProtectedTier, or one of the unprotected ref's own
+	Job      string // the job's number
+}
+
+// ProtectedTier is the trust tier of protected branches and tags.
+const ProtectedTier = "protected"
+
+// String names the job for people.
+func (i Identity) String() string { return i.Instance + "/" + i.Project + "/" + i.Job }
+
+// Identity tells who the job is.
+func (p *Payload) Identity() Identity {
+	instance, _ := instanceOf(p.GitInfo.RepoURL) // checked by ParsePayload
+	return Identity{
+		Instance: instance,
+		Project:  strconv.FormatInt(p.JobInfo.ProjectID, 10),
+		Tier:     tier(p),
+		Job:      strconv.FormatInt(p.ID, 10),
+	}
+}
+
+// instanceOf takes host and port out of a clone URL. The characters left are those of host names, with _ for the colon
+// before a port and those of an IPv6 address: it is used as a folder's name.
+func instanceOf(repoURL string) (string, error) {
+	u, err := url.Parse(repoURL)
+	if err != nil {
+		return "", errors.New("is not a URL") // the error would repeat the URL, which holds the job's token
+	}
+	host := strings.ToLower(u.Host)
+	if host == "" {
+		return "", fmt.Errorf("has no host (scheme %q), want https://<GitLab's host>/<project>.git", u.Scheme)
+	}
+	safe := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '.', r == '-':
+			return r
+		case r == ':', r == '[', r == ']':
+			return '_'
+		}
+		return -1
+	}, host)
+	if strings.Trim(safe, "._-") == "" || len(safe) > 200 || strings.HasPrefix(safe, ".") {
+		return "", fmt.Errorf("has the host %q, which cannot be a host's name", host)
+	}
+	return safe, nil
+}
+
+// isProtected says whether GitLab vouches for the ref: what git_info.protected says; where it is null (Runner before
+// 18.3), the first CI_COMMIT_REF_PROTECTED, since GitLab's own variables come before the job's; else not. A merge
+// request is never protected, even when its pipeline calls itself so: what it runs has not been merged.
+func isProtected(p *Payload) bool {
+	if strings.HasPrefix(p.GitInfo.Ref, "refs/merge-requests/") {
+		return false
+	}
+	if p.GitInfo.Protected != nil {
+		return *p.GitInfo.Protected
+	}
+	for _, v := range p.Variables {
+		if v.Key == "CI_COMMIT_REF_PROTECTED" {
+			return v.Value == "true"
+		}
+	}
+	return false
+}
+
+// tier is the folder-safe name of the job's trust tier. A ref is its type plus its name: a tag and a branch of one name
+// are two. The hash makes the name unique, the slug makes it readable.
+func tier(p *Payload) string {
+	if isProtected(p) {
+		return ProtectedTier
+	}
+	ref := p.GitInfo.RefType + ":" + p.GitInfo.Ref
+	sum := sha256.Sum256([]byte(ref))
+	slug := strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' {
+			return r
+		}
+		return '-'
+	}, p.GitInfo.Ref), "-.")
+	return "ref-" + hex.EncodeToString(sum[:8]) + "-" + slug[:min(len(slug), 40)]
+}

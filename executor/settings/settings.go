@@ -1,0 +1,193 @@
+// Package settings reads the settings file of the executor.
+//
+// The file is strict: an unknown key, a wrong type or a value out of range is an error, and all errors of a file
+// are reported at once, each with its line. A key that GitLab Runner has in [runners.docker] keeps its name and its
+// meaning here, so that a section can be moved over from a runner of the docker executor.
+//
+// A new key takes one field in a struct below, one line in (*Settings).check, and its entry in config.example.toml.
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Settings is the settings file. Default gives one that works; Load reads one; every other one is unchecked.
+type Settings struct {
+	// StateDir is the folder of the host tier: checkouts, caches, records of running jobs.
+	StateDir string `toml:"state_dir"`
+	Docker   Docker `toml:"docker"`
+	Log      Log    `toml:"log"`
+}
+
+// Docker says how the containers of a job are made.
+type Docker struct {
+	// Host is the socket of the Docker daemon.
+	Host string `toml:"host"`
+	// Image runs jobs that name none; empty means that each job has to name one.
+	Image string `toml:"image,omitempty"`
+	// HelperImage runs GitLab Runner's own scripts: git, artifacts, caches.
+	HelperImage string `toml:"helper_image"`
+	// RunnerBinary is a gitlab-runner on this host to mount into the helper container; empty means the image's own.
+	RunnerBinary string `toml:"runner_binary,omitempty"`
+
+	// PullPolicy is tried in order; a job's own pull_policy takes its place.
+	PullPolicy StringOrList `toml:"pull_policy"`
+	// AllowedPullPolicies are those that may be used; none means those of PullPolicy.
+	AllowedPullPolicies []string `toml:"allowed_pull_policies,omitempty"`
+	// AllowedImages are doublestar patterns of the images that jobs may name; none means any.
+	AllowedImages []string `toml:"allowed_images,omitempty"`
+	// AllowedServices is AllowedImages for services.
+	AllowedServices []string `toml:"allowed_services,omitempty"`
+
+	// Memory, CPUs and PidsLimit bound the build container; 0 means no bound.
+	Memory    Bytes `toml:"memory,omitzero"`
+	CPUs      CPUs  `toml:"cpus,omitzero"`
+	PidsLimit int   `toml:"pids_limit,omitzero"`
+	// ShmSize is the size of /dev/shm; 0 means Docker's default.
+	ShmSize Bytes `toml:"shm_size,omitzero"`
+
+	// Volumes are source:path[:options], or a path in the container alone.
+	Volumes []string `toml:"volumes,omitempty"`
+	// ExtraHosts are name:address lines for /etc/hosts.
+	ExtraHosts []string `toml:"extra_hosts,omitempty"`
+	// DNS are the addresses of the name servers; none means Docker's.
+	DNS []string `toml:"dns,omitempty"`
+	// User runs the job's scripts; empty means the image's user.
+	User string `toml:"user,omitempty"`
+
+	// WaitForServicesTimeout is in seconds, as in GitLab Runner: above 0, or -1 for no wait at all.
+	WaitForServicesTimeout int `toml:"wait_for_services_timeout"`
+	// PullTimeout bounds the pull of one image.
+	PullTimeout Duration `toml:"pull_timeout"`
+	// StartTimeout bounds the creation and start of one container.
+	StartTimeout Duration `toml:"start_timeout"`
+	// StopTimeout is the time between TERM and KILL for a job's processes.
+	StopTimeout Duration `toml:"stop_timeout"`
+}
+
+// Log says what the operator log holds and where it goes.
+type Log struct {
+	// Level is the least severe level that is logged.
+	Level string `toml:"level"`
+	// Format is FormatText or FormatJSON.
+	Format string `toml:"format"`
+	// File is appended to; empty means standard error.
+	File string `toml:"file,omitempty"`
+}
+
+// The formats of the operator log.
+const (
+	FormatText = "text"
+	FormatJSON = "json"
+)
+
+// The pull policies of GitLab Runner.
+const (
+	PullAlways       = "always"
+	PullIfNotPresent = "if-not-present"
+	PullNever        = "never"
+)
+
+// defaultWaitForServices is DefaultWaitForServicesTimeout of GitLab Runner (common/consts.go), in seconds.
+const defaultWaitForServices = 30
+
+// Default returns the settings of an empty file.
+func Default() *Settings {
+	return &Settings{
+		StateDir: "/var/lib/gitlab-go-executor",
+		Docker: Docker{
+			Host:                   "unix:///var/run/docker.sock",
+			HelperImage:            "registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper:" + helperTag(runtime.GOARCH),
+			PullPolicy:             StringOrList{PullAlways},
+			WaitForServicesTimeout: defaultWaitForServices,
+			PullTimeout:            Duration{15 * time.Minute},
+			StartTimeout:           Duration{time.Minute},
+			StopTimeout:            Duration{10 * time.Second},
+		},
+		Log: Log{Level: "info", Format: FormatText},
+	}
+}
+
+// helperTag names the helper image of an architecture in GitLab's words: x86_64 where Go says amd64
+// (archX8664 in helpers/container/helperimage/info.go of GitLab Runner).
+func helperTag(goarch string) string {
+	if goarch == "amd64" {
+		return "x86_64-latest"
+	}
+	return goarch + "-latest"
+}
+
+// Load reads and checks a settings file; what the file leaves out has its default. What is wrong in the file is
+// reported as one *Problems.
+func Load(path string) (*Settings, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no settings file %s: create it (config.example.toml explains every key) or name another one with --config", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the settings file (--config names another one): %w", err)
+	}
+	return parse(path, data)
+}
+
+// parse is Load for the content of a file.
+func parse(path string, data []byte) (*Settings, error) {
+	s := Default()
+	found := &report{file: path}
+	decode(data, s, found)
+	s.check(found)
+	if err := found.err(); err != nil {
+		return nil, err
+	}
+	if s.Docker.WaitForServicesTimeout == 0 { // as in GitLab Runner, see (*executor).waitForServices
+		s.Docker.WaitForServicesTimeout = defaultWaitForServices
+	}
+	return s, nil
+}
+
+// Write writes the settings to a file that Load accepts, readable by its owner only. Settings that Load would refuse
+// are not written. The file appears complete or not at all.
+func (s *Settings) Write(path string) error {
+	found := &report{file: path}
+	s.check(found)
+	if err := found.err(); err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := toml.NewEncoder(&text).Encode(s); err != nil {
+		return fmt.Errorf("cannot write settings as TOML: %w", err)
+	}
+	if err := replace(path, text.Bytes()); err != nil {
+		return fmt.Errorf("cannot write the settings file %s: %w", path, err)
+	}
+	return nil
+}
+
+// replace writes a file under another name, with mode 0600, and renames it into place.
+func replace(path string, data []byte) (err error) {
+	staged, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // CreateTemp makes it 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(staged.Name()))
+		}
+	}()
+	if _, err = staged.Write(data); err != nil {
+		return errors.Join(err, staged.Close())
+	}
+	if err = staged.Close(); err != nil {
+		return err
+	}
+	return os.Rename(staged.Name(), path)
+}

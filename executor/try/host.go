@@ -1,0 +1,96 @@
+package try
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// goSettings are what a Go command needs to know of the network it is in, with the values that it has anyway.
+var goSettings = map[string]string{
+	"GOPROXY": "https://proxy.golang.org,direct", "GOSUMDB": "sum.golang.org",
+	"GOPRIVATE": "", "GONOPROXY": "", "GONOSUMDB": "", "GOINSECURE": "",
+}
+
+// proxies are the variables that lead programs out of a network; both spellings are in use.
+var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
+
+// fromHost are the variables through which a job gets at modules in the same way as this host does.
+func fromHost(goEnv map[string]string, getenv func(string) string) variables {
+	var vs variables
+	for _, name := range sorted(goSettings) {
+		value := goEnv[name]
+		// go env answers with GOPRIVATE for the two that it stands in for.
+		if value != "" && value != goSettings[name] && (name == "GOPRIVATE" || value != goEnv["GOPRIVATE"]) {
+			vs.set(name, value)
+		}
+	}
+	for _, name := range proxies {
+		if value := getenv(name); value != "" {
+			vs.set(name, value)
+		}
+	}
+	return vs
+}
+
+// hostGoEnv asks this host's Go, which also knows what `go env -w` has set; without a Go, the environment.
+func hostGoEnv(ctx context.Context, getenv func(string) string) map[string]string {
+	values := map[string]string{}
+	for name := range goSettings {
+		values[name] = getenv(name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", append([]string{"env", "-json"}, sorted(goSettings)...)...)
+	cmd.Dir = os.TempDir() // of no module, whose go line could ask for another toolchain
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOWORK=off", "GOFLAGS=")
+	cmd.WaitDelay = time.Second
+	if text, err := cmd.Output(); err == nil {
+		_ = json.Unmarshal(text, &values) // what is no JSON leaves the environment's values
+	}
+	return values
+}
+
+// Paths in the containers of a try.
+const (
+	bareInJob = "/try/repo.git"
+	caInJob   = "/try/ca.pem"
+)
+
+// copyCA copies the certificates that this host trusts, which where TLS is inspected include the network's own. The
+// copy is of a plain name, which fits into a volume's text, and stays what it is while the jobs run.
+func copyCA(file, to string) error {
+	from, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("the file of CA certificates (SSL_CERT_FILE or --ca-file) cannot be read: %w", err)
+	}
+	defer from.Close()
+	data, err := io.ReadAll(io.LimitReader(from, 64<<20))
+	if err != nil {
+		return fmt.Errorf("the file of CA certificates (SSL_CERT_FILE or --ca-file) cannot be read: %w", err)
+	}
+	if !strings.Contains(string(data), "-----BEGIN ") {
+		return fmt.Errorf("%s (SSL_CERT_FILE or --ca-file) holds no certificate in PEM format (-----BEGIN CERTIFICATE-----)", file)
+	}
+	return os.WriteFile(to, data, 0o644) // for every user of a container
+}
+
+// readable makes a folder readable for every user of a container, whatever this process's umask.
+func readable(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		mode := os.FileMode(0o644)
+		if d.IsDir() {
+			mode = 0o755
+		}
+		return os.Chmod(path, mode)
+	})
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Builds the images that the tests use besides the job image, as local/gitlab-go-executor/<name>:test, and prints their tags.
+# Each is a folder of testdata/images, except helper, which is the real helper image.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+
+name() { echo "local/gitlab-go-executor/$1:test"; }
+
+# image NAME [BASE]: builds the folder of that name, on top of the image BASE.
+image() {
+    local folder=testdata/images/$1 base=${2-} id= files inputs
+    [ -z "$base" ] || id=$(image_id "$base")
+    mapfile -t files < <(find "$folder" -type f | sort)
+    inputs=$(digest "$id" "${files[@]}")
+    if ! fresh "$(name "$1")" "$inputs"; then
+        [ ! -f "$folder/main.go" ] || CGO_ENABLED=0 go build -buildvcs=false -o "$folder/$1" "./$folder"
+        docker_build "$(name "$1")" "$inputs" --build-arg BASE="$base" "$folder"
+        [ ! -f "$folder/main.go" ] || rm "$folder/$1"
+    fi
+    name "$1"
+}
+
+debian=$(scripts/debian-image.sh)
+job=$(scripts/job-image.sh)
+
+image busybox "$debian"
+image entrypoint "$(name busybox)"
+image service
+image service-broken "$(name service)"
+image noshell "$(name service)"
+image user "$job"
+
+docker tag "$(scripts/helper-image.sh)" "$(name helper)"
+name helper

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX IF NOT EXISTS parts_number ON parts (number);
