@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
@@ -56,12 +57,11 @@ func (j *job) claim(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	others, err := reap(ctx, j.docker, j.tree, j.owner(), j.id, j.logReaped)
+	jobs, others, err := reap(ctx, j.docker, j.tree, j.owner(), j.id, j.logLost)
 	if err != nil {
 		return err
 	}
-	jobs, unread := allJobs(j.tree)
-	for _, err := range append(others, unread...) {
+	for _, err := range others {
 		j.log.WithError(err).Warn("something of another job could not be reaped")
 	}
 	now := time.Now()
@@ -79,8 +79,10 @@ func (j *job) claim(ctx context.Context) error {
 	return errors.Join(sharedFolder(j.tree.builds(j.id, slot)), sharedFolder(j.tree.caches(j.id)))
 }
 
-func (j *job) logReaped(r Record) {
-	j.log.WithFields(verdictFields(*r.Failed)).WithFields(logrus.Fields{"reaped_job": r.Identity.Job, "reaped_project": r.Identity.Project}).Warn("reaped a job that did not clean up")
+func (j *job) logLost(r Record) {
+	verdict := Verdict{Outcome: outcome.Lost, Reason: outcome.RunnerGone}
+	j.log.WithFields(verdictFields(verdict)).WithFields(logrus.Fields{oplog.FieldJob: r.Identity.Job, oplog.FieldProject: r.Identity.Project}).
+		Warn("job ended")
 }
 
 // sharedFolder makes a folder that the user of any image may write to, like the volumes of the docker executor (its

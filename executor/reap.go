@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
-	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 )
 
@@ -73,37 +72,55 @@ func allJobs(t tree) (jobs []*store, problems []error) {
 	return jobs, problems
 }
 
-// reap removes what the given job left, and all jobs whose lease is dead. It runs under lockJobs. What cannot be removed
-// of other jobs is no failure of this one, and is returned for the log only.
-func reap(ctx context.Context, d *docker.Client, t tree, self docker.Owner, id runner.Identity, log func(r Record)) (others []error, err error) {
-	if err := d.RemoveJob(ctx, self, removeTimeout); err != nil {
-		return nil, err
-	}
-	if err := bury(t.job(id)); err != nil {
-		return nil, err
-	}
+// reap removes, under lockJobs, what no living job owns: what the given job left of an earlier attempt, all jobs whose lease
+// is dead, and objects without a record, which a daemon that was just creating them when everything else was killed leaves.
+// A record exists before the first object of its job, so an object without one is nobody's. What cannot be removed of other
+// jobs is no failure of this one; it is returned for the log, and the next prepare tries again.
+func reap(ctx context.Context, d *docker.Client, t tree, self docker.Owner, id runner.Identity, lost func(Record)) (alive []*store, others []error, err error) {
 	jobs, others := allJobs(t)
 	now := time.Now()
+	living := map[string]bool{}
+	var dead []*store
 	for _, job := range jobs {
-		r := job.get()
-		if !r.Ended && r.Lease.alive(now) {
+		if r := job.get(); r.Owner.Job != self.Job && !r.Ended && r.Lease.alive(now) {
+			living[r.Owner.Job] = true
+			alive = append(alive, job)
+		} else {
+			dead = append(dead, job)
+		}
+	}
+	labels, err := d.Jobs(ctx, self.State)
+	if err != nil {
+		return nil, nil, err
+	}
+	failed := map[string]bool{}
+	for _, label := range labels {
+		if living[label] {
 			continue
 		}
-		if err := d.RemoveJob(ctx, r.Owner, removeTimeout); err != nil {
-			others = append(others, fmt.Errorf("job %s: %w", r.Identity, err))
+		err := d.RemoveJob(ctx, docker.Owner{State: self.State, Job: label}, removeTimeout)
+		switch {
+		case err != nil && label == self.Job:
+			return nil, nil, err
+		case err != nil:
+			others, failed[label] = append(others, fmt.Errorf("job %s: %w", label, err)), true
+		}
+	}
+	for _, job := range dead {
+		r := job.get()
+		if failed[r.Owner.Job] {
+			alive = append(alive, job) // its containers may still write to its slot
 			continue
 		}
 		if err := job.remove(); err != nil {
 			others = append(others, fmt.Errorf("job %s: %w", r.Identity, err))
-			continue
 		}
-		if r.Failed == nil {
-			r.Failed = &Verdict{Outcome: outcome.Lost, Reason: outcome.RunnerGone}
+		if !r.Ended {
+			lost(r)
 		}
-		log(r)
 	}
 	sweep(t, now)
-	return others, nil
+	return alive, others, bury(t.job(id)) // also where the record of an earlier attempt could not be read
 }
 
 // sweep deletes folders that a crash left half made or half deleted.

@@ -3,10 +3,13 @@ package docker
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 )
@@ -86,6 +89,29 @@ func (c *Client) removeOnce(ctx context.Context, owner Owner) (int, error) {
 	}
 	// Both removals return when the object is gone, so what was listed is not listed again.
 	return 0, nil
+}
+
+// Jobs lists the jobs of a state directory that own a container or a network, by their label.
+func (c *Client) Jobs(ctx context.Context, state string) ([]string, error) {
+	ctx, cancel := bounded(ctx, callTimeout, "a list of containers and networks")
+	defer cancel()
+	byState := filters.NewArgs(filters.Arg("label", labelState+"="+state))
+	containers, err := c.api.ContainerList(ctx, container.ListOptions{All: true, Filters: byState})
+	if err != nil {
+		return nil, explain(ctx, err, "list containers")
+	}
+	networks, err := c.api.NetworkList(ctx, network.ListOptions{Filters: byState})
+	if err != nil {
+		return nil, explain(ctx, err, "list networks")
+	}
+	jobs := map[string]bool{}
+	for _, ct := range containers {
+		jobs[ct.Labels[labelJob]] = true
+	}
+	for _, n := range networks {
+		jobs[n.Labels[labelJob]] = true
+	}
+	return slices.Sorted(maps.Keys(jobs)), nil
 }
 
 // RemoveNamed removes one container of a job by the suffix of its name; one that does not exist is no error.
