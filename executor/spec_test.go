@@ -1,0 +1,101 @@
+package executor
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
+)
+
+func testJob(environ ...string) *job {
+	p := &runner.Payload{ID: 7}
+	p.JobInfo.ProjectID, p.GitInfo.RepoURL, p.GitInfo.Ref = 42, "https://gitlab.example.com/g/p.git", "main"
+	return &job{
+		env: runner.ReadEnv(environ), settings: settings.Default(), payload: p, id: p.Identity(), tree: "/state",
+		store: &store{record: Record{Objects: map[string]string{}}},
+	}
+}
+
+func TestSecretsStayOutOfServices(t *testing.T) {
+	t.Parallel()
+	j := testJob("CUSTOM_ENV_OPEN=o", "CUSTOM_ENV_MASKED=m", "CUSTOM_ENV_HIDDEN=h", "CUSTOM_ENV_FILE=f", "CUSTOM_ENV_VAULT=v", "CUSTOM_ENV_CI_PROJECT_DIR=/builds/g/p", "CUSTOM_ENV_TWICE=t", "HOST=never")
+	j.payload.Variables = []runner.Variable{
+		{Key: "OPEN", Public: true}, {Key: "MASKED", Public: true, Masked: true}, {Key: "HIDDEN"}, {Key: "FILE", Public: true, File: true},
+		{Key: "TWICE"}, {Key: "TWICE", Public: true},
+	}
+	j.payload.Secrets = map[string]any{"VAULT": nil}
+	got := serviceEnv(j.env, j.payload, []runner.Variable{{Key: "URL", Value: "$OPEN/$HIDDEN"}, {Key: "RAW", Value: "$OPEN", Raw: true}})
+	if want := []string{"CI_PROJECT_DIR=/builds/g/p", "OPEN=o", "RAW=$OPEN", "URL=o/"}; !slices.Equal(got, want) {
+		t.Errorf("a service sees %q, want %q", got, want)
+	}
+}
+
+func TestTheJobSeesFileVariablesAsPaths(t *testing.T) {
+	t.Parallel()
+	j := testJob("CUSTOM_ENV_KEY=the content", "CUSTOM_ENV_A=1", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/builds/g/p.tmp")
+	j.payload.Variables = []runner.Variable{{Key: "KEY", File: true}, {Key: "A"}}
+	if got := buildEnv(j.env, j.payload); !slices.Contains(got, "KEY=/builds/g/p.tmp/KEY") || !slices.Contains(got, "A=1") || strings.Contains(strings.Join(got, " "), "content") {
+		t.Errorf("the job's environment is %q", got)
+	}
+}
+
+func TestTheAdministratorsUserAndLimitsWin(t *testing.T) {
+	t.Parallel()
+	j := testJob()
+	j.payload.Image.Options.Docker.User = "root"
+	image := docker.Image{ID: "sha256:x"}
+	if s := j.buildSpec(image, "net", 3); s.User != "root" || s.Limits.Memory != 0 || s.Hostname != "runner-project-42-concurrent-3" {
+		t.Errorf("%+v", s)
+	}
+	j.settings.Docker.User, j.settings.Docker.Memory, j.settings.Docker.PidsLimit = "1000", 1<<30, 50
+	s := j.buildSpec(image, "net", 3)
+	if s.User != "1000" || s.Limits.Memory != 1<<30 || s.Limits.Pids != 50 {
+		t.Errorf("%+v", s)
+	}
+	if h := j.helperSpec(image, "net", 3); h.User != "0:0" || h.Limits.Memory != 0 {
+		t.Errorf("the helper is bound by the job's limits: %+v", h)
+	}
+	for _, m := range s.Mounts {
+		if m.Target == runner.BuildsDir && m.Source != "/state/builds/gitlab.example.com/42/"+j.id.Tier+"/3" {
+			t.Errorf("the checkout is at %s", m.Source)
+		}
+	}
+}
+
+func TestAllMistakesInAJobsImagesAreSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	s := settings.Default()
+	s.Docker.AllowedImages, s.Docker.AllowedServices = []string{"golang:*"}, []string{"postgres:*"}
+	p := testJob().payload
+	p.Image = runner.Image{Name: "alpine:3", PullPolicies: []string{"never"}}
+	p.Services = []runner.Image{{Name: "mysql:8"}, {}}
+	_, err := planImages(s, p)
+	for _, want := range []string{`image: image "alpine:3"`, `image: pull_policy "never"`, `services[0]: image "mysql:8"`, "services[1] names no image"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not said in: %v", want, err)
+		}
+	}
+	if f := outcome.Of(err); f.Outcome != outcome.JobInvalid {
+		t.Errorf("it is %s", f.Outcome)
+	}
+	s.Docker.Image = "company/default:1"
+	p.Image, p.Services = runner.Image{}, nil
+	if plan, err := planImages(s, p); err != nil || plan.build.Name != "company/default:1" {
+		t.Errorf("the administrator's own default: %v, %v", plan.build, err)
+	}
+}
+
+func TestAHelperImageThatIsMissingIsNotTheUsersFault(t *testing.T) {
+	t.Parallel()
+	err := helperProblem(outcome.Job(outcome.ImageNotFound, "nope"))
+	if f := outcome.Of(err); f.UsersFault() || f.Reason != outcome.HelperUnusable {
+		t.Errorf("%s/%s", f.Outcome, f.Reason)
+	}
+	if helperProblem(nil) != nil {
+		t.Error("no problem became one")
+	}
+}
