@@ -3,6 +3,8 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -326,4 +328,10 @@ func (h *host) operatorLog() string {
 		h.t.Error(err)
 	}
 	return string(data)
+}
+
+// stateLabel is the label that names a state directory (executor/paths.go).
+func stateLabel(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return hex.EncodeToString(sum[:6])
 }

@@ -78,12 +78,15 @@ func copyCA(file, to string) error {
 	if !strings.Contains(string(data), "-----BEGIN ") {
 		return fmt.Errorf("%s (SSL_CERT_FILE or --ca-file) holds no certificate in PEM format (-----BEGIN CERTIFICATE-----)", file)
 	}
-	return os.WriteFile(to, data, 0o644) // for every user of a container
+	if err := os.WriteFile(to, data, 0o600); err != nil {
+		return err
+	}
+	return readable(to)
 }
 
-// readable makes a folder readable for every user of a container, whatever this process's umask.
-func readable(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+// readable makes a file, or a folder with all in it, readable for every user of a container, whatever this process's umask.
+func readable(root string) error {
+	return filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

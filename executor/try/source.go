@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/try/ci"
@@ -46,7 +47,9 @@ func copySource(ctx context.Context, repo, ref, bare string) (*source, error) {
 	case err == nil && !info.IsDir():
 		return nil, fmt.Errorf("%s is a file: give the folder of a git repository, or its URL", repo)
 	case err == nil:
-		err = s.copyLocal(ctx, repo, ref)
+		if repo, err = filepath.Abs(repo); err == nil { // for the messages: "." tells nobody anything
+			err = s.copyLocal(ctx, repo, ref)
+		}
 	case isURL(repo):
 		err = s.copyRemote(ctx, repo, ref)
 	default:

@@ -58,8 +58,11 @@ func Run(ctx context.Context, o *Options) (err error) {
 		return fmt.Errorf("there is no place for the files of a try (TMPDIR names another one): %w", err)
 	}
 	defer func() {
-		if left := removeFolder(folder); left != nil {
-			err = errors.Join(err, left)
+		left := removeFolder(folder)
+		if err == nil {
+			err = left
+		} else if left != nil { // the first error decides about the exit status, and not every one is printed
+			fmt.Fprintln(o.Stderr, "note:", left)
 		}
 	}()
 	if folder, err = filepath.EvalSymlinks(folder); err != nil { // as the kernel names what is mounted below

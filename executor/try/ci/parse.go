@@ -20,8 +20,8 @@ const File = ".gitlab-ci.yml"
 type Job struct {
 	Name        string
 	Stage       string
-	Image       runner.Image      // Name is empty if neither the job nor the file names one
-	Services    []runner.Image    //
+	Image       runner.Image // Name is empty if neither the job nor the file names one
+	Services    []runner.Image
 	Variables   []runner.Variable // as defined, not expanded; of two with one name the last counts
 	Script      []string          // before_script and script, as GitLab hands them to the Runner: in one
 	AfterScript []string
@@ -170,13 +170,13 @@ func (p *parser) job(root fields, entry field) *Job {
 
 // keywords checks the words of the job.
 func (p *parser) keywords(own fields, job *Job) {
-	reasonless := true
+	runnable := true
 	for _, f := range own {
 		why, no := refused[f.name]
 		switch {
 		case no:
 			p.problem(f.key, "%s %s", f.name, why)
-			reasonless = false
+			runnable = false
 		case f.name == "stage":
 			job.Stage = f.value.Value
 			job.Ignored = append(job.Ignored, f.name)
@@ -186,7 +186,7 @@ func (p *parser) keywords(own fields, job *Job) {
 			p.problem(f.key, "%s %s", f.name, unknown(f.name, slices.Concat(supported, ignored, words(refused))...))
 		}
 	}
-	if reasonless && own.get("script") == nil {
+	if runnable && own.get("script") == nil {
 		p.problems = append(p.problems, fmt.Errorf("%s: the job %s has no script, so there is nothing to run", File, job.Name))
 	}
 }

@@ -1,4 +1,4 @@
-// Command sampled keeps an inventory of parts: HTTP for people, gRPC for health checks, SQLite or PostgreSQL below.
+// Command sampled keeps an inventory of parts: HTTP for people, gRPC for health checks, a file or PostgreSQL below.
 package main
 
 import (

@@ -11,7 +11,7 @@ import (
 type Config struct {
 	HTTP     string `toml:"http"`
 	GRPC     string `toml:"grpc"`
-	Database string `toml:"database"` // postgres://… or the path of an SQLite file
+	Database string `toml:"database"` // postgres://… or the path of a file
 	Log      string `toml:"log"`      // debug, info, warn, error
 	Trace    bool   `toml:"trace"`
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	_ "embed" // schema.sql
 	"errors"
 	"fmt"
 
@@ -14,6 +15,9 @@ import (
 
 const uniqueViolation = "23505"
 
+//go:embed schema.sql
+var schema string
+
 type postgres struct{ pool *pgxpool.Pool }
 
 func openPostgres(ctx context.Context, address string) (Store, error) {
@@ -21,16 +25,9 @@ func openPostgres(ctx context.Context, address string) (Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	statements, err := migrations()
-	if err != nil {
+	if _, err := pool.Exec(ctx, schema); err != nil {
 		pool.Close()
-		return nil, err
-	}
-	for _, s := range statements {
-		if _, err := pool.Exec(ctx, s); err != nil {
-			pool.Close()
-			return nil, fmt.Errorf("schema: %w", err)
-		}
+		return nil, fmt.Errorf("schema: %w", err)
 	}
 	return postgres{pool}, nil
 }

@@ -1,4 +1,4 @@
-// Package store keeps parts in SQLite or PostgreSQL.
+// Package store keeps parts in a file or in PostgreSQL.
 package store
 
 import (
@@ -24,10 +24,10 @@ type Store interface {
 	Close() error
 }
 
-// Open opens PostgreSQL for a postgres:// address and an SQLite file for anything else.
+// Open opens PostgreSQL for a postgres:// address and a file for anything else.
 func Open(ctx context.Context, database string) (Store, error) {
 	if strings.HasPrefix(database, "postgres://") {
 		return openPostgres(ctx, database)
 	}
-	return openSQLite(ctx, database)
+	return openFile(database)
 }

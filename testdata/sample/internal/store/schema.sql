@@ -1,6 +1,6 @@
 CREATE TABLE IF NOT EXISTS parts (
-    id     TEXT PRIMARY KEY,
-    number TEXT NOT NULL,
+    id     UUID PRIMARY KEY,
+    number TEXT NOT NULL UNIQUE,
     name   TEXT NOT NULL,
     stock  INTEGER NOT NULL CHECK (stock >= 0)
 );

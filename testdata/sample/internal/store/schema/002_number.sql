@@ -1,1 +1,0 @@
-CREATE UNIQUE INDEX IF NOT EXISTS parts_number ON parts (number);
