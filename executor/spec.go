@@ -3,7 +3,9 @@ package executor
 import (
 	"fmt"
 	"os"
+	"path"
 	"slices"
+	"strings"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
@@ -50,38 +52,54 @@ func (j *job) buildSpec(image docker.Image, network string, slot int) docker.Spe
 	s.Platform = j.payload.Image.Options.Docker.Platform
 	s.Env = buildEnv(j.env, j.payload)
 	s.Aliases = []string{"build"} // as under the docker executor with a network per build
-	s.Limits = docker.Limits{
-		Memory: int64(d.Memory), ShmSize: int64(d.ShmSize), NanoCPUs: int64(d.CPUs), Pids: int64(d.PidsLimit),
-	}
+	s.Limits.Memory, s.Limits.NanoCPUs, s.Limits.Pids = int64(d.Memory), int64(d.CPUs), int64(d.PidsLimit)
 	return s
 }
 
 func (j *job) serviceSpec(n int, service runner.Image, image docker.Image, network string) docker.Spec {
-	return docker.Spec{
-		Kind: docker.KindService, Suffix: serviceName(n), Image: image, Network: network,
-		Aliases:    docker.ServiceAliases(service.Name, service.Aliases()),
-		Entrypoint: service.Entrypoint, Cmd: service.Command,
-		User: string(service.Options.Docker.User), Platform: service.Options.Docker.Platform,
-		Env:        serviceEnv(j.env, j.payload, service.Variables),
-		ExtraHosts: j.settings.Docker.ExtraHosts, DNS: j.settings.Docker.DNS,
-	}
+	s := j.baseSpec(docker.KindService, image, network, j.store.get().Slot)
+	s.Suffix, s.Hostname = serviceName(n), "" // Docker's default, the container's id, as under the docker executor
+	s.Aliases = docker.ServiceAliases(service.Name, service.Aliases())
+	s.Entrypoint, s.Cmd = service.Entrypoint, service.Command
+	s.User, s.Platform = string(service.Options.Docker.User), service.Options.Docker.Platform
+	s.Env = serviceEnv(j.env, j.payload, service.Variables)
+	return s
 }
 
 func serviceName(n int) string { return fmt.Sprintf("service-%d", n) }
 
-// baseSpec is what helper and build container share: folders, network, name resolution.
+// baseSpec is what all containers of a job share: folders, network, name resolution. Services see the checkout too, as
+// under the docker executor.
 func (j *job) baseSpec(kind string, image docker.Image, network string, slot int) docker.Spec {
 	d := j.settings.Docker
-	return docker.Spec{
+	s := docker.Spec{
 		Kind: kind, Image: image, Network: network,
 		// The same in each job of a slot: a test that reads the host's name shall not differ from job to job.
-		Hostname: fmt.Sprintf("runner-project-%s-concurrent-%d", j.id.Project, slot),
-		Mounts: []docker.Mount{
-			{Source: j.tree.builds(j.id, slot), Target: runner.BuildsDir},
-			{Source: j.tree.caches(j.id), Target: runner.CacheDir},
-		},
-		Volumes: d.Volumes, ExtraHosts: d.ExtraHosts, DNS: d.DNS,
+		Hostname:   fmt.Sprintf("runner-project-%s-concurrent-%d", j.id.Project, slot),
+		Mounts:     []docker.Mount{{Source: j.tree.builds(j.id, slot), Target: runner.BuildsDir}},
+		Limits:     docker.Limits{ShmSize: int64(d.ShmSize)},
+		ExtraHosts: d.ExtraHosts, DNS: d.DNS,
 	}
+	ownCache := false
+	for _, volume := range d.Volumes {
+		switch target := volumeTarget(volume); {
+		case volume == runner.BuildsDir, volume == runner.CacheDir:
+			continue // a docker runner's config.toml has "/cache": what is asked for is there already
+		case target == runner.CacheDir:
+			ownCache = true
+		}
+		s.Volumes = append(s.Volumes, volume)
+	}
+	if !ownCache {
+		s.Mounts = append(s.Mounts, docker.Mount{Source: j.tree.caches(j.id), Target: runner.CacheDir})
+	}
+	return s
+}
+
+// volumeTarget is where a volume of the settings appears in the containers.
+func volumeTarget(volume string) string {
+	parts := strings.SplitN(volume, ":", 3)
+	return path.Clean(parts[min(1, len(parts)-1)])
 }
 
 // buildEnv is the environment of the build container: all job variables, file variables as paths. Runner's scripts export

@@ -66,6 +66,30 @@ func TestTheAdministratorsUserAndLimitsWin(t *testing.T) {
 	}
 }
 
+func TestVolumesOfADockerRunnersConfigWork(t *testing.T) {
+	t.Parallel()
+	targets := func(volumes ...string) []string {
+		j := testJob()
+		j.settings.Docker.Volumes = volumes
+		s := j.baseSpec(docker.KindBuild, docker.Image{}, "net", 0)
+		var out []string
+		for _, m := range s.Mounts {
+			out = append(out, m.Target)
+		}
+		return append(out, s.Volumes...)
+	}
+	for _, c := range []struct{ volumes, want []string }{
+		{nil, []string{"/builds", "/cache"}},
+		{[]string{"/cache"}, []string{"/builds", "/cache"}}, // what `gitlab-runner register` writes
+		{[]string{"/srv/cache:/cache:rw"}, []string{"/builds", "/srv/cache:/cache:rw"}},
+		{[]string{"/certs:/certs:ro", "/scratch"}, []string{"/builds", "/cache", "/certs:/certs:ro", "/scratch"}},
+	} {
+		if got := targets(c.volumes...); !slices.Equal(got, c.want) {
+			t.Errorf("volumes %q are mounted as %q, want %q", c.volumes, got, c.want)
+		}
+	}
+}
+
 func TestAllMistakesInAJobsImagesAreSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	s := settings.Default()

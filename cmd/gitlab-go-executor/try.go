@@ -95,7 +95,9 @@ func runTry(cmd *cobra.Command, o *try.Options, configPath string) error {
 // whether there was a file.
 func trySettings(path string, asked bool) (*settings.Settings, bool, error) {
 	if _, err := os.Stat(path); !asked && errors.Is(err, fs.ErrNotExist) {
-		return settings.Default(), false, nil
+		s := settings.Default()
+		s.Log.Level = "warning" // nobody asked for an operator log, and it would be among the job's own
+		return s, false, nil
 	}
 	s, err := settings.Load(path)
 	return s, true, err

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"net/netip"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -156,6 +157,8 @@ func (r *report) volume(key, value string) {
 		r.add(key, value, `not a volume; use "/path/on/host:/path/in/container", "name:/path/in/container" or "/path/in/container", the first two with ":ro" if jobs must not write`)
 	case len(parts) > 2 && slices.ContainsFunc(strings.Split(options, ","), unknown):
 		r.add(key, value, "unknown volume option; allowed are %s, separated by commas", strings.Join(volumeOptions, ", "))
+	case len(parts) > 1 && path.Clean(target) == "/builds":
+		r.add(key, value, "/builds holds the checkouts, one for each job that runs at a time, and cannot be another folder; they are below state_dir")
 	}
 }
 
