@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // killAll kills the Runner and whatever it started, at once, as a host's out-of-memory killer or a crash would.
@@ -16,6 +17,7 @@ func (r *running) killAll() {
 	}
 	_ = r.cmd.Process.Kill()
 	_ = r.cmd.Wait()
+	time.Sleep(2 * time.Second) // Docker completes what it was asked for, and a Runner is not back sooner
 }
 
 func TestTheNextJobCleansUpAfterAKilledRunner(t *testing.T) {
