@@ -94,10 +94,10 @@ func (r *Run) Feed(ctx context.Context, script io.Reader, stdout, stderr io.Writ
 		_, _ = io.Copy(r.conn.Conn, script) // a shell that exits early closes its input: its exit code tells
 		_ = r.conn.CloseWrite()
 	}()
-	copied := make(chan error, 1)
+	copied := make(chan struct{})
 	go func() {
-		_, err := stdcopy.StdCopy(stdout, stderr, r.conn.Reader)
-		copied <- err
+		defer close(copied)
+		_, _ = stdcopy.StdCopy(stdout, stderr, r.conn.Reader) // a broken stream shows in the wait, too
 	}()
 	result, err := r.wait(ctx, grace)
 	select {

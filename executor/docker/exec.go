@@ -36,15 +36,16 @@ func (c *Client) Exec(ctx context.Context, id string, cmd []string, stdin io.Rea
 		}
 		_ = conn.CloseWrite()
 	}()
-	copied := make(chan error, 1)
+	copied := make(chan struct{})
+	var copyErr error
 	go func() {
-		_, err := stdcopy.StdCopy(stdout, stderr, conn.Reader)
-		copied <- err
+		defer close(copied)
+		_, copyErr = stdcopy.StdCopy(stdout, stderr, conn.Reader)
 	}()
 	select {
-	case err := <-copied:
-		if err != nil {
-			return Result{}, explain(ctx, err, "read the output of the helper container")
+	case <-copied:
+		if copyErr != nil {
+			return Result{}, explain(ctx, copyErr, "read the output of the helper container")
 		}
 		return c.execEnded(ctx, id, made.ID)
 	case <-ctx.Done():

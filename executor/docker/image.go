@@ -142,7 +142,7 @@ func (c *Client) pullOnce(ctx context.Context, req ImageRequest) error {
 		}
 		err := decoder.Decode(&m)
 		switch {
-		case err == io.EOF: //nolint:errorlint // json.Decoder documents the bare io.EOF
+		case err == io.EOF:
 			return nil
 		case err != nil:
 			return explainPull(ctx, err, req.Name)
@@ -178,7 +178,7 @@ func explainPull(ctx context.Context, err error, name string) error {
 func registryAuth(name string, logins []Login) (string, error) {
 	ref, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return "", nil // an image id: nothing to pull, so nothing to log in to
+		return "", nil //nolint:nilerr // an image id: nothing to pull, so nothing to log in to
 	}
 	for _, l := range logins {
 		if l.Registry == reference.Domain(ref) {

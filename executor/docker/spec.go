@@ -1,12 +1,12 @@
 package docker
 
 import (
+	"strings"
+
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"strings"
 )
 
 // Kinds of containers, in the docker executor's words (executors/docker/labels.go).

@@ -148,7 +148,7 @@ type running struct {
 }
 
 // start hands a job to the Runner.
-func (h *host) start(j job, args ...string) *running {
+func (h *host) start(j job) *running {
 	h.t.Helper()
 	data, err := json.Marshal(j)
 	if err != nil {
@@ -157,7 +157,7 @@ func (h *host) start(j job, args ...string) *running {
 	name := fmt.Sprintf("job-%v.json", j["id"])
 	h.write(name, string(data))
 	r := &running{h: h, log: &syncBuffer{}, errs: &syncBuffer{}}
-	r.cmd = exec.Command(runnerJob, append(args, filepath.Join(h.dir, "config.toml"), filepath.Join(h.dir, name))...)
+	r.cmd = exec.Command(runnerJob, filepath.Join(h.dir, "config.toml"), filepath.Join(h.dir, name))
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.errs
 	r.cmd.Dir = h.dir
 	if err := r.cmd.Start(); err != nil {
@@ -172,8 +172,11 @@ var resultLine = regexp.MustCompile(`(?m)^RESULT (.*)$`)
 // wait gives the job's result once the Runner has ended it.
 func (r *running) wait() result {
 	r.h.t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- r.cmd.Wait() }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = r.cmd.Wait() // the result says more
+	}()
 	select {
 	case <-done:
 	case <-time.After(4 * time.Minute):

@@ -104,9 +104,10 @@ func TestARunStageThatOutlivesTheStartOfCleanupIsHeard(t *testing.T) {
 	finish(t, closer)
 	var order []string
 	for line := range strings.Lines(runnerLog.String()) {
-		order = append(order, strings.TrimSpace(line[strings.Index(line, "msg="):]))
+		_, message, _ := strings.Cut(strings.TrimSpace(line), "msg=")
+		order = append(order, message)
 	}
-	if got, want := strings.Join(order, " "), `msg=canceled msg=removing msg="containers are gone"`; got != want {
+	if got, want := strings.Join(order, " "), `canceled removing "containers are gone"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -97,8 +97,9 @@ func (i Image) Aliases() []string {
 	return strings.FieldsFunc(i.Alias, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
 }
 
-// Artifact, Cache and Dependency are run by Runner's own scripts; here it only matters that there are some.
+// What Runner's own scripts deal with; here it only matters that there is some.
 type (
+	// Artifact is one entry of the job's artifacts: keyword.
 	Artifact struct {
 		Paths []string `json:"paths"`
 	}
@@ -162,7 +163,7 @@ func (p *Payload) UsesRunnerCommands() bool {
 	return len(p.Artifacts)+len(p.Cache)+len(p.Dependencies) > 0
 }
 
-// Secrets that must never appear in a log: the job's token, registry passwords, and all variables that GitLab does
+// SecretValues are what must never appear in a log: the job's token, registry passwords, and all variables that GitLab does
 // not call public.
 func (p *Payload) SecretValues() []string {
 	values := []string{p.Token}

@@ -27,7 +27,7 @@ var errSize = errors.New(`not a size; use for example "512m" or "2g" (units k, m
 
 // UnmarshalTOML reads a string or a whole number.
 func (b *Bytes) UnmarshalTOML(value any) error {
-	size := int64(-1)
+	var size int64
 	switch v := value.(type) {
 	case int64:
 		size = v

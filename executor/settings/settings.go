@@ -186,7 +186,7 @@ func replace(path string, data []byte) (err error) {
 	if _, err = staged.Write(data); err != nil {
 		return errors.Join(err, staged.Close())
 	}
-	if err = staged.Close(); err != nil {
+	if err := staged.Close(); err != nil {
 		return err
 	}
 	return os.Rename(staged.Name(), path)

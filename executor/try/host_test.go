@@ -2,6 +2,7 @@ package try
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,7 +36,7 @@ func TestTheFirstSignalAsksAndTheSecondKills(t *testing.T) {
 			t.Fatalf("%s has no effect", c.signal)
 		}
 	}
-	if context.Cause(ctx) != errInterrupted || strings.Count(said.String(), "\n") != 2 {
+	if !errors.Is(context.Cause(ctx), errInterrupted) || strings.Count(said.String(), "\n") != 2 {
 		t.Errorf("the cause is %v, said was %q", context.Cause(ctx), said.String())
 	}
 }

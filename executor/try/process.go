@@ -31,7 +31,7 @@ const killed = -1
 // When ctx ends, the group gets SIGTERM; when kill is closed, or after killAfter, SIGKILL. An error means that it could
 // not be started.
 func (p process) run(ctx context.Context, kill <-chan struct{}) (code int, err error) {
-	cmd := exec.Command(p.args[0], p.args[1:]...)
+	cmd := exec.Command(p.args[0], p.args[1:]...) //nolint:noctx // a context would kill the process, and only it
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.env, p.stdout, p.stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = drainAfter

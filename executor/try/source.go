@@ -58,7 +58,8 @@ func copySource(ctx context.Context, repo, ref, bare string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, s.describe(ctx)
+	err = s.describe(ctx)
+	return s, err
 }
 
 // copyLocal copies a repository on this host. No file is shared with it (--no-local): what it borrows from yet other

@@ -139,7 +139,8 @@ func (o *Options) plan(ctx context.Context, folder string) (*plan, error) {
 	if len(spec.Ignored) > 0 {
 		fmt.Fprintf(o.Stderr, "note: what %s say of this job has no effect here\n", strings.Join(spec.Ignored, ", "))
 	}
-	return p, p.check(o.Settings.Docker.Image)
+	err = p.check(o.Settings.Docker.Image)
+	return p, err
 }
 
 // prepareHost writes the settings of the stage commands, whose file it returns, and gets the images ready, so that no
