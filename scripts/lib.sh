@@ -1,6 +1,7 @@
 # What the scripts beside it share; sourced, never run.
+# shellcheck shell=bash
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
 # say tells on stderr what a script is about to do: stdout is for what callers read.
 say() { echo "${0##*/}: $*" >&2; }

@@ -8,7 +8,7 @@ name() { echo "local/gitlab-go-executor/$1:test"; }
 
 # image NAME [BASE]: builds the folder of that name, on top of the image BASE.
 image() {
-    local folder=testdata/images/$1 base=${2-} id= files inputs
+    local folder=testdata/images/$1 base=${2-} id='' files inputs
     [ -z "$base" ] || id=$(image_id "$base")
     mapfile -t files < <(find "$folder" -type f | sort)
     inputs=$(digest "$id" "${files[@]}")

@@ -1,0 +1,79 @@
+# `make help` lists what can be made.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The version that the binary tells; a clone without tags, or no clone at all, has one too.
+VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo dev)
+GOLANGCI_VERSION := v2.15.0
+
+BIN := bin/gitlab-go-executor
+GOLANGCI := .cache/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+# What the end-to-end tests run; they find it by themselves too.
+export GGE_BIN := $(CURDIR)/$(BIN)
+export GGE_RUNNER_JOB := $(CURDIR)/testdata/runner/bin/runner-job
+
+# step echoes a command's purpose, and afterwards its time: $(call step,purpose,command).
+step = @echo "==> $(1)"; SECONDS=0; $(2); echo "    $(1): $$SECONDS s"
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/gitlab-go-executor, a static binary
+	$(GO_BUILD) -o $(BIN) ./cmd/gitlab-go-executor
+
+.PHONY: build-all
+build-all: ## build for every platform that we release for
+	GOOS=linux GOARCH=amd64 $(GO_BUILD) -o $(BIN)-linux-amd64 ./cmd/gitlab-go-executor
+	GOOS=linux GOARCH=arm64 $(GO_BUILD) -o $(BIN)-linux-arm64 ./cmd/gitlab-go-executor
+
+.PHONY: job-image
+job-image: ## build local/golang:<Go version>, an image to run Go jobs in
+	@scripts/job-image.sh
+
+.PHONY: helper-image
+helper-image: ## build local/gitlab-runner-helper:<Runner version>
+	@scripts/helper-image.sh
+
+.PHONY: test-images
+test-images: ## build the further images that the tests use
+	@scripts/test-images.sh
+
+.PHONY: setup
+setup: ## install what building and testing need (Debian, Ubuntu), start Docker
+	$(call step,setup,scripts/setup.sh)
+
+# A release of golangci-lint that is built by the Go at hand checks code of that Go.
+$(GOLANGCI):
+	$(call step,building golangci-lint $(GOLANGCI_VERSION),GOBIN=$(CURDIR)/$(@D) GOTOOLCHAIN=local \
+		go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION))
+
+.PHONY: lint
+lint: $(GOLANGCI) ## run the linters
+	$(call step,lint,$(GOLANGCI) run)
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## format the code
+	$(GOLANGCI) fmt
+
+.PHONY: test
+test: setup lint ## run linters, unit tests, and end-to-end tests with Docker and GitLab Runner
+	$(call step,build,$(MAKE) -s build)
+	$(call step,images,scripts/job-image.sh; scripts/helper-image.sh; scripts/test-images.sh)
+	$(call step,GitLab Runner for the tests,testdata/runner/build.sh)
+	$(call step,go vet,go vet ./...)
+	$(call step,go test,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
+		go test -count=1 -timeout 30m ./...)
+
+.PHONY: demo
+demo: setup build ## run the sample service's CI job twice and compare
+	$(call step,job image,scripts/job-image.sh)
+	@scripts/demo.sh
+
+.PHONY: clean
+clean: ## remove what was built, but no image
+	rm -rf bin .cache testdata/runner/bin
