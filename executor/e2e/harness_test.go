@@ -37,7 +37,7 @@ type host struct {
 // nextJob numbers jobs over all tests, so that a job's label is its own.
 var nextJob atomic.Int64
 
-// newHost makes a runner host. settings is added to the [docker] section.
+// newHost makes a runner host. settings is added to the [docker] section; it may go on with a [log] section of its own.
 func newHost(t *testing.T, settings string) *host {
 	t.Helper()
 	g := newGitLab(t)
@@ -51,8 +51,10 @@ func newHost(t *testing.T, settings string) *host {
 	if !strings.Contains(settings, "helper_image") {
 		base += "helper_image = \"" + helperImage + "\"\n"
 	}
-	h.write("settings.toml", fmt.Sprintf("state_dir = %q\n[docker]\n%s%s\n[log]\nlevel = \"debug\"\nformat = \"json\"\nfile = %q\n",
-		h.StateDir, base, settings, h.OperatorLog()))
+	if !strings.Contains(settings, "[log]") {
+		settings += fmt.Sprintf("\n[log]\nlevel = \"debug\"\nformat = \"json\"\nfile = %q\n", h.OperatorLog())
+	}
+	h.write("settings.toml", fmt.Sprintf("state_dir = %q\n[docker]\n%s%s", h.StateDir, base, settings))
 	h.write("config.toml", h.runnerConfig())
 	t.Cleanup(h.checkNothingLeft)
 	return h

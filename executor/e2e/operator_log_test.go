@@ -1,0 +1,45 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// Standard error of the stages is the job log, all but cleanup's, which is the Runner's own log.
+func TestWithoutAFileTheOperatorLogIsInTheRunnersLog(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "[log]\nlevel = \"info\"\n")
+	running := h.start(h.newJob(busybox, "exit 6"))
+	r := running.wait()
+	h.failed(r, "script_failure", 6)
+	h.neverSays(r, "stage ended", "job ended", "outcome=")
+	for _, want := range []string{"stage=build_script", "job ended", "outcome=script_failed", "reason=exit_code", "project=42"} {
+		if !strings.Contains(running.errs.String(), want) {
+			t.Errorf("the Runner's log does not say %q:\n%s", want, running.errs)
+		}
+	}
+}
+
+func TestEachLineOfTheOperatorLogSaysWhichJob(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	j := h.newJob(busybox, "echo fine")
+	h.succeeded(h.run(j))
+	stages := map[string]bool{}
+	for text := range strings.Lines(h.operatorLog()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		stages[line["stage"].(string)] = true
+		if line["project"] != "42" || line["job"] == nil || line["outcome"] != "success" || line["reason"] != "" {
+			t.Errorf("the line does not tell job, project, outcome and reason: %s", text)
+		}
+	}
+	for _, stage := range []string{"config", "prepare", "prepare_script", "get_sources", "build_script", "cleanup_file_variables", "cleanup"} {
+		if !stages[stage] {
+			t.Errorf("stage %s has no line", stage)
+		}
+	}
+}
