@@ -25,20 +25,27 @@ func (j *job) cleanup(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		j.log.WithError(err).Warn("the job's record cannot be read; what bears its label is removed all the same")
 	}
+	state, err := j.tree.id()
+	if err != nil {
+		return stateError(err)
+	}
 	if j.store != nil {
-		if err := j.store.update(func(r *Record) { r.Ended = true }); err != nil {
+		if err := j.store.end(); err != nil {
 			j.log.WithError(err).Warn("the job cannot be noted as ended")
 		}
 		r := j.store.get()
-		verdict := ended(r, time.Now(), j.payload.Timeout())
-		j.log.WithFields(verdictFields(verdict)).
+		state = r.Owner.State
+		j.log.WithFields(verdictFields(ended(r, time.Now(), j.payload.Timeout()))).
 			WithField("seconds", time.Since(r.Created).Round(time.Millisecond).Seconds()).Info("job ended")
+	}
+	if state == "" {
+		return nil // no job was ever prepared here
 	}
 	if err := j.connect(ctx); err != nil {
 		return fmt.Errorf("what is left of the job will be removed when the next one is prepared: %w", err)
 	}
 	defer func() { _ = j.docker.Close() }()
-	if err := j.docker.RemoveJob(ctx, j.owner(), removeTimeout); err != nil {
+	if err := j.docker.RemoveJob(ctx, j.owner(state), removeTimeout); err != nil {
 		return err
 	}
 	return bury(j.tree.job(j.id))

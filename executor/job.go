@@ -5,6 +5,7 @@ package executor
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/signal"
 	"syscall"
@@ -44,17 +45,20 @@ func (j *job) connect(ctx context.Context) error {
 	return nil
 }
 
-// owner is how the job signs what it creates. Names of containers are the same for each attempt of the job: a left-over would
-// be noticed, not joined.
-func (j *job) owner() docker.Owner {
-	key := shortHash(string(j.tree) + "\n" + j.id.Instance)
+// owner is how the job signs what it creates in the state directory of the given id. Names of containers are the same for each
+// attempt of the job: a left-over would be noticed, not joined.
+func (j *job) owner(state string) docker.Owner {
+	instance := crc32.ChecksumIEEE([]byte(j.id.Instance)) // short, and different for the few GitLabs of a host
 	return docker.Owner{
-		State: j.tree.id(), Job: j.id.Instance + "/" + j.id.Job,
-		Name: fmt.Sprintf("go-executor-%s-job-%s", key, j.id.Job),
+		State: state, Job: jobLabel(j.id.Instance, j.id.Job),
+		Name: fmt.Sprintf("go-executor-%s-%08x-job-%s", state, instance, j.id.Job),
 		ID:   j.payload.ID, ProjectID: j.payload.JobInfo.ProjectID, PipelineID: j.payload.JobInfo.PipelineID,
 		Ref: j.payload.GitInfo.Ref, SHA: j.payload.GitInfo.SHA,
 	}
 }
+
+// jobLabel names a job within a state directory.
+func jobLabel(instance, job string) string { return instance + "/" + job }
 
 // say writes a line to the job log.
 func (j *job) say(format string, args ...any) {
@@ -86,8 +90,9 @@ func Signals() <-chan os.Signal {
 	return c
 }
 
-// timeoutGrace is how much earlier than by our clock, which starts in prepare, the Runner may see a job's time run out.
-const timeoutGrace = 5 * time.Second
+// timeoutGrace is how much earlier than by our clock, which starts with the last attempt of prepare, the Runner may see a
+// job's time run out.
+const timeoutGrace = 30 * time.Second
 
 // outOfTime says whether a signal now means that the job's time is up.
 func outOfTime(began, now time.Time, limit time.Duration) bool {

@@ -16,8 +16,6 @@ import (
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
-	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
-	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
 )
 
 // Prepare is Runner's prepare_exec: policy, a clean start, the record, images, network, services and the helper container. The
@@ -36,7 +34,7 @@ func Prepare(call Call) int {
 func (j *job) prepare(ctx context.Context) error {
 	ctx, cancel := stoppable(ctx, j.call.Signals, func() bool { return outOfTime(j.started, time.Now(), j.payload.Timeout()) })
 	defer cancel()
-	plan, err := planImages(j.settings, j.payload)
+	plan, err := planImages(j.settings, j.env, j.payload)
 	if err != nil {
 		return err
 	}
@@ -57,7 +55,12 @@ func (j *job) claim(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	jobs, others, err := reap(ctx, j.docker, j.tree, j.owner(), j.id, j.logLost)
+	state, err := j.tree.makeID()
+	if err != nil {
+		return stateError(err)
+	}
+	owner := j.owner(state)
+	census, others, err := reap(ctx, j.docker, j.tree, owner, j.logLost)
 	if err != nil {
 		return err
 	}
@@ -65,13 +68,19 @@ func (j *job) claim(ctx context.Context) error {
 		j.log.WithError(err).Warn("something of another job could not be reaped")
 	}
 	now := time.Now()
-	lease, err := newLease(j.payload.Timeout(), now)
+	lease, err := newLease(j.env.PayloadFile, j.payload.Timeout(), now)
 	if err != nil {
 		return stateError(err)
 	}
-	slot := freeSlot(jobs, j.id)
+	if err := bury(j.tree.job(j.id)); err != nil { // of an earlier attempt whose record could not be read
+		return err
+	}
+	if ctx.Err() != nil { // cleanup may have run already
+		return fmt.Errorf("claim a slot: %w", context.Cause(ctx))
+	}
+	slot := freeSlot(census, j.tree, j.id)
 	j.store, err = createStore(j.tree.job(j.id), Record{
-		Identity: j.id, Created: now, Lease: lease, Slot: slot, Owner: j.owner(), Objects: map[string]string{},
+		Identity: j.id, Created: now, Lease: lease, Slot: slot, Owner: owner, Objects: map[string]string{},
 	})
 	if err != nil {
 		return err
@@ -97,55 +106,6 @@ func sharedFolder(dir string) error {
 	return nil
 }
 
-// imagePlan is which images the job needs, once the policy has been found to allow them.
-type imagePlan struct {
-	build, helper docker.ImageRequest
-	services      []docker.ImageRequest
-}
-
-// planImages checks the job's images against the settings. All mistakes are reported at once.
-func planImages(s *settings.Settings, p *runner.Payload) (imagePlan, error) {
-	d := s.Docker
-	var plan imagePlan
-	var problems []error
-	request := func(key string, image runner.Image, allowed, always []string) docker.ImageRequest {
-		policies, err := docker.PullPolicies(key, image.PullPolicies, d.PullPolicy, d.AllowedPullPolicies)
-		problems = append(problems, docker.CheckImage(key, image.Name, allowed, always), err)
-		return docker.ImageRequest{Name: image.Name, Policies: policies, Platform: image.Options.Docker.Platform, Logins: logins(p)}
-	}
-	image := p.Image
-	if image.Name == "" {
-		image.Name = d.Image
-	}
-	if image.Name == "" {
-		problems = append(problems, outcome.Job(outcome.NoImage, "the job names no image (.gitlab-ci.yml: image), and this runner has no default (settings: docker.image)"))
-	} else {
-		plan.build = request("image", image, d.AllowedImages, []string{d.Image})
-	}
-	for i, service := range p.Services {
-		key := fmt.Sprintf("services[%d]", i)
-		if service.Name == "" {
-			problems = append(problems, outcome.Job(outcome.NoImage, "%s names no image", key))
-			continue
-		}
-		plan.services = append(plan.services, request(key, service, d.AllowedServices, nil))
-	}
-	helper, err := docker.PullPolicies("helper_image", nil, d.PullPolicy, nil)
-	problems = append(problems, err)
-	plan.helper = docker.ImageRequest{Name: d.HelperImage, Policies: helper, Logins: logins(p)}
-	return plan, errors.Join(problems...)
-}
-
-func logins(p *runner.Payload) []docker.Login {
-	var out []docker.Login
-	for _, c := range p.Credentials {
-		if c.Type == "registry" {
-			out = append(out, docker.Login{Registry: c.URL, Username: c.Username, Password: c.Password})
-		}
-	}
-	return out
-}
-
 // build makes the job's environment: network and images at the same time, then services and helper container.
 func (j *job) build(ctx context.Context, plan imagePlan) error {
 	log := &lockedWriter{w: j.call.Stdout}
@@ -153,7 +113,7 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 	services := make([]docker.Image, len(plan.services))
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		_, err := j.store.creating(objectNetwork, func() (string, error) { return j.docker.CreateNetwork(gctx, j.owner()) })
+		_, err := j.store.creating(objectNetwork, func() (string, error) { return j.docker.CreateNetwork(gctx, j.store.get().Owner) })
 		return err
 	})
 	group.Go(func() error {
@@ -192,14 +152,6 @@ func wait(ctx context.Context, group *errgroup.Group) error {
 	return err
 }
 
-// helperProblem makes the administrator's fault of what would be the job's with its own image.
-func helperProblem(err error) error {
-	if outcome.Of(err).UsersFault() {
-		return outcome.System(outcome.HelperUnusable, "settings: docker.helper_image: %w", errors.New(err.Error()))
-	}
-	return err
-}
-
 func (j *job) startServices(ctx context.Context, plan imagePlan, images []docker.Image, log io.Writer) error {
 	services := make([]docker.Service, len(images))
 	group, gctx := errgroup.WithContext(ctx)
@@ -221,7 +173,7 @@ func (j *job) startServices(ctx context.Context, plan imagePlan, images []docker
 }
 
 func (j *job) createAndStart(ctx context.Context, name string, spec docker.Spec) (string, error) {
-	id, err := j.store.creating(name, func() (string, error) { return j.docker.Create(ctx, j.owner(), spec) })
+	id, err := j.store.creating(name, func() (string, error) { return j.docker.Create(ctx, j.store.get().Owner, spec) })
 	if err != nil {
 		return "", err
 	}

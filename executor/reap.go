@@ -7,9 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
@@ -20,6 +23,8 @@ import (
 const (
 	lockTimeout   = 3 * time.Minute
 	removeTimeout = 2 * time.Minute
+	reapTimeout   = 30 * time.Second
+	reapAtOnce    = 8
 	staleStaging  = time.Hour
 )
 
@@ -53,102 +58,180 @@ func lockJobs(ctx context.Context, t tree) (unlock func(), err error) {
 	}
 }
 
-// allJobs reads the records of all jobs of the state directory. One that cannot be read is reported and left alone.
-func allJobs(t tree) (jobs []*store, problems []error) {
-	dirs, err := filepath.Glob(filepath.Join(t.jobs(), "*", "[^.]*"))
+// allJobs reads the records of all jobs of the state directory. It is an error if any cannot be listed: what is not known
+// to be alive is removed. unreadable are the labels of jobs whose record says nothing, such as one of another release.
+func allJobs(t tree) (jobs []*store, unreadable []string, err error) {
+	instances, err := subfolders(t.jobs())
 	if err != nil {
-		return nil, []error{err}
+		return nil, nil, err
 	}
-	for _, dir := range dirs {
-		s, err := openStore(dir)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
-		case err != nil:
-			problems = append(problems, err)
-		default:
-			jobs = append(jobs, s)
+	for _, instance := range instances {
+		names, err := subfolders(filepath.Join(t.jobs(), instance))
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, name := range names {
+			s, err := openStore(filepath.Join(t.jobs(), instance, name))
+			switch {
+			case errors.Is(err, fs.ErrNotExist): // removed meanwhile
+			case err != nil:
+				unreadable = append(unreadable, jobLabel(instance, name))
+			default:
+				jobs = append(jobs, s)
+			}
 		}
 	}
-	return jobs, problems
+	return jobs, unreadable, nil
+}
+
+// subfolders lists the folders in one, but for those that are half made or half gone. A folder that does not exist has none.
+func subfolders(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, stateError(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// census is who of the jobs of a state directory is alive.
+type census struct {
+	living  []*store
+	dead    []*store
+	labels  map[string]bool // of the living, and of those whose record says nothing: these are left alone
+	unknown []string        // the labels of the latter
+}
+
+// takeCensus decides under lockJobs who is alive. The job that is being prepared is not: what there is of it is an earlier
+// attempt's.
+func takeCensus(t tree, self string, now time.Time) (census, error) {
+	jobs, unreadable, err := allJobs(t)
+	c := census{labels: map[string]bool{}, unknown: unreadable}
+	for _, label := range unreadable {
+		c.labels[label] = label != self
+	}
+	for _, job := range jobs {
+		if r := job.get(); r.Owner.Job != self && !job.ended() && r.Lease.alive(now) {
+			c.labels[r.Owner.Job] = true
+			c.living = append(c.living, job)
+		} else {
+			c.dead = append(c.dead, job)
+		}
+	}
+	return c, err
 }
 
 // reap removes, under lockJobs, what no living job owns: what the given job left of an earlier attempt, all jobs whose lease
 // is dead, and objects without a record, which a daemon that was just creating them when everything else was killed leaves.
 // A record exists before the first object of its job, so an object without one is nobody's. What cannot be removed of other
 // jobs is no failure of this one; it is returned for the log, and the next prepare tries again.
-func reap(ctx context.Context, d *docker.Client, t tree, self docker.Owner, id runner.Identity, lost func(Record)) (alive []*store, others []error, err error) {
-	jobs, others := allJobs(t)
+func reap(ctx context.Context, d *docker.Client, t tree, self docker.Owner, lost func(Record)) (c census, others []error, err error) {
 	now := time.Now()
-	living := map[string]bool{}
-	var dead []*store
-	for _, job := range jobs {
-		if r := job.get(); r.Owner.Job != self.Job && !r.Ended && r.Lease.alive(now) {
-			living[r.Owner.Job] = true
-			alive = append(alive, job)
-		} else {
-			dead = append(dead, job)
-		}
+	if c, err = takeCensus(t, self.Job, now); err != nil {
+		return c, nil, err
 	}
 	labels, err := d.Jobs(ctx, self.State)
 	if err != nil {
-		return nil, nil, err
+		return c, nil, err
 	}
-	failed := map[string]bool{}
-	for _, label := range labels {
-		if living[label] {
-			continue
-		}
-		err := d.RemoveJob(ctx, docker.Owner{State: self.State, Job: label}, removeTimeout)
-		switch {
-		case err != nil && label == self.Job:
-			return nil, nil, err
-		case err != nil:
-			others, failed[label] = append(others, fmt.Errorf("job %s: %w", label, err)), true
-		}
+	failed := removeJobs(ctx, d, self.State, slices.DeleteFunc(labels, func(label string) bool { return c.labels[label] }))
+	if err := failed[self.Job]; err != nil {
+		return c, nil, err
 	}
-	for _, job := range dead {
+	for label, err := range failed {
+		others = append(others, fmt.Errorf("job %s: %w", label, err))
+	}
+	for _, job := range c.dead {
 		r := job.get()
-		if failed[r.Owner.Job] {
-			alive = append(alive, job) // its containers may still write to its slot
+		if failed[r.Owner.Job] != nil {
+			c.living = append(c.living, job) // its containers may still write to its slot
 			continue
+		}
+		if !job.ended() {
+			lost(r)
 		}
 		if err := job.remove(); err != nil {
 			others = append(others, fmt.Errorf("job %s: %w", r.Identity, err))
 		}
-		if !r.Ended {
-			lost(r)
-		}
 	}
 	sweep(t, now)
-	return alive, others, bury(t.job(id)) // also where the record of an earlier attempt could not be read
+	for _, label := range c.unknown {
+		if label != self.Job {
+			others = append(others, fmt.Errorf("job %s: its record cannot be read, so it is left alone; if it is not running, remove %s",
+				label, filepath.Join(t.jobs(), label)))
+		}
+	}
+	return c, others, nil
+}
+
+// removeJobs removes the objects of jobs side by side, within the time that other prepares can be kept waiting.
+func removeJobs(ctx context.Context, d *docker.Client, state string, labels []string) map[string]error {
+	ctx, cancel := context.WithTimeout(ctx, reapTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	failed := map[string]error{}
+	var group errgroup.Group
+	group.SetLimit(reapAtOnce)
+	for _, label := range labels {
+		group.Go(func() error {
+			if err := d.RemoveJob(ctx, docker.Owner{State: state, Job: label}, reapTimeout); err != nil {
+				mu.Lock()
+				failed[label] = err
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return failed
 }
 
 // sweep deletes folders that a crash left half made or half deleted.
 func sweep(t tree, now time.Time) {
-	dirs, _ := filepath.Glob(filepath.Join(t.jobs(), "*", ".*"))
-	for _, dir := range dirs {
-		name := filepath.Base(dir)
-		info, err := os.Lstat(dir)
+	instances, _ := subfolders(t.jobs())
+	for _, instance := range instances {
+		sweepInstance(filepath.Join(t.jobs(), instance), now)
+	}
+}
+
+func sweepInstance(dir string, now time.Time) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		name := e.Name()
+		info, err := e.Info()
 		if err != nil || !info.IsDir() {
 			continue
 		}
 		if strings.HasPrefix(name, deadPrefix) || strings.HasPrefix(name, stagingPrefix) && now.Sub(info.ModTime()) > staleStaging {
-			_ = os.RemoveAll(dir)
+			_ = os.RemoveAll(filepath.Join(dir, name))
 		}
 	}
 }
 
-// freeSlot is the lowest number that no other job of the same project and tier has claimed. It is called under lockJobs.
-func freeSlot(jobs []*store, id runner.Identity) int {
+// freeSlot is the lowest number that no living job of the same project and tier has claimed. Where a record says nothing, its
+// slot may be any that exists. It is called under lockJobs.
+func freeSlot(c census, t tree, id runner.Identity) int {
 	taken := map[int]bool{}
-	for _, job := range jobs {
+	for _, job := range c.living {
 		r := job.get()
 		if r.Identity.Instance == id.Instance && r.Identity.Project == id.Project && r.Identity.Tier == id.Tier {
 			taken[r.Slot] = true
 		}
 	}
+	used := func(slot int) bool {
+		if len(c.unknown) == 0 {
+			return false
+		}
+		_, err := os.Lstat(t.builds(id, slot))
+		return err == nil
+	}
 	slot := 0
-	for taken[slot] {
+	for taken[slot] || used(slot) {
 		slot++
 	}
 	return slot

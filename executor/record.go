@@ -28,7 +28,6 @@ type Record struct {
 	Objects  map[string]string `json:"objects"`          // name → Docker's id, empty while being created
 	Failed   *Verdict          `json:"failed,omitempty"` // the first failure
 	Finished bool              `json:"finished"`         // Runner's last stage has run
-	Ended    bool              `json:"ended"`            // cleanup has begun: whatever is left may be reaped
 }
 
 // Verdict is the outcome of a job as far as it is decided.
@@ -53,7 +52,10 @@ type store struct {
 	record Record
 }
 
-const recordName = "record.json"
+const (
+	recordName = "record.json"
+	endedName  = "ended"
+)
 
 // createStore makes a job's folder with its record. The folder appears by a rename, complete.
 func createStore(dir string, r Record) (*store, error) {
@@ -130,13 +132,28 @@ func (s *store) save() error {
 		return stateError(err)
 	}
 	path := filepath.Join(s.dir, recordName)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+	mine := fmt.Sprintf("%s.%d", path, os.Getpid()) // a stage that the Runner gave up on may still be writing
+	if err := os.WriteFile(mine, data, 0o600); err != nil {
 		return stateError(err)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := os.Rename(mine, path); err != nil {
 		return stateError(err)
 	}
 	return nil
+}
+
+// end notes that cleanup has begun, so that whatever is left may be reaped. It is a file of its own, which no stage that is
+// still ending can take back.
+func (s *store) end() error {
+	if err := os.WriteFile(filepath.Join(s.dir, endedName), nil, 0o600); err != nil {
+		return stateError(err)
+	}
+	return nil
+}
+
+func (s *store) ended() bool {
+	_, err := os.Stat(filepath.Join(s.dir, endedName))
+	return err == nil
 }
 
 // remove makes the job's folder disappear by a rename, then deletes it. A folder that is gone is no error.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 )
@@ -66,31 +67,107 @@ func TestAJobNeverReplacesAnothersRecord(t *testing.T) {
 	}
 }
 
+// living makes the record of a job that is alive until tomorrow.
+func living(id runner.Identity, slot int) Record {
+	boot, _ := bootID()
+	return Record{
+		Identity: id, Slot: slot, Owner: docker.Owner{Job: jobLabel(id.Instance, id.Job)},
+		Lease: Lease{PID: 1, Boot: boot, Namespace: "another", Deadline: time.Now().Add(24 * time.Hour)},
+	}
+}
+
 func TestEachJobOfAProjectHasASlotOfItsOwn(t *testing.T) {
 	t.Parallel()
-	tr := tree(t.TempDir())
-	for i, id := range []runner.Identity{
-		identity("1", "protected", "1"), identity("1", "protected", "2"), identity("2", "protected", "3"), identity("1", "ref-x", "4"),
-	} {
-		jobs, problems := allJobs(tr)
-		if len(problems) > 0 || len(jobs) != i {
-			t.Fatalf("%d records are read of %d: %v", len(jobs), i, problems)
-		}
-		want := []int{0, 1, 0, 0}[i]
-		slot := freeSlot(jobs, id)
-		if slot != want {
-			t.Errorf("job %s has slot %d, want %d", id, slot, want)
-		}
-		if _, err := createStore(tr.job(id), Record{Identity: id, Slot: slot}); err != nil {
+	tr := tree(filepath.Join(t.TempDir(), "with[glob]*chars"))
+	claim := func(id runner.Identity) int {
+		c, err := takeCensus(tr, jobLabel(id.Instance, id.Job), time.Now())
+		if err != nil {
 			t.Fatal(err)
+		}
+		slot := freeSlot(c, tr, id)
+		if _, err := createStore(tr.job(id), living(id, slot)); err != nil {
+			t.Fatal(err)
+		}
+		return slot
+	}
+	for _, c := range []struct {
+		project, tier, job string
+		want               int
+	}{{"1", "protected", "1", 0}, {"1", "protected", "2", 1}, {"2", "protected", "3", 0}, {"1", "ref-x", "4", 0}} {
+		if slot := claim(identity(c.project, c.tier, c.job)); slot != c.want {
+			t.Errorf("job %s has slot %d, want %d", c.job, slot, c.want)
 		}
 	}
 	if err := bury(tr.job(identity("1", "protected", "1"))); err != nil {
 		t.Fatal(err)
 	}
-	jobs, _ := allJobs(tr)
-	if slot := freeSlot(jobs, identity("1", "protected", "5")); slot != 0 {
+	if slot := claim(identity("1", "protected", "5")); slot != 0 {
 		t.Errorf("the slot of the job that ended is not free: %d", slot)
+	}
+}
+
+func TestAJobWhoseRecordSaysNothingIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	tr := tree(t.TempDir())
+	strange, mine := identity("1", "protected", "1"), identity("1", "protected", "2")
+	if err := os.MkdirAll(tr.job(strange), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(tr.job(strange), recordName), []byte(`{"slot":"of another release"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(tr.builds(mine, 0), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c, err := takeCensus(tr, jobLabel(mine.Instance, mine.Job), time.Now())
+	if err != nil || !c.labels[jobLabel(strange.Instance, strange.Job)] {
+		t.Errorf("it is taken for dead: %+v, %v", c, err)
+	}
+	if slot := freeSlot(c, tr, mine); slot != 1 {
+		t.Errorf("slot %d, which may be its, is given away", slot)
+	}
+	if c, _ = takeCensus(tr, jobLabel(strange.Instance, strange.Job), time.Now()); c.labels[jobLabel(strange.Instance, strange.Job)] {
+		t.Error("its own next attempt takes it for alive")
+	}
+}
+
+func TestOfAJobThatEndedWhateverIsLeftIsReaped(t *testing.T) {
+	t.Parallel()
+	tr := tree(t.TempDir())
+	id := identity("1", "protected", "1")
+	s, err := createStore(tr.job(id), living(id, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := takeCensus(tr, "another", time.Now()); len(c.living) != 1 || len(c.dead) != 0 {
+		t.Errorf("while it runs: %+v", c)
+	}
+	if err := s.end(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.update(func(*Record) {}); err != nil { // by a stage that the Runner gave up on
+		t.Fatal(err)
+	}
+	if c, _ := takeCensus(tr, "another", time.Now()); len(c.living) != 0 || len(c.dead) != 1 {
+		t.Errorf("once cleanup has begun: %+v", c)
+	}
+}
+
+func TestTheStateDirectoryKeepsItsIdentity(t *testing.T) {
+	t.Parallel()
+	a, b := tree(t.TempDir()), tree(t.TempDir())
+	if id, err := a.id(); id != "" || err != nil {
+		t.Errorf("before the first job: %q, %v", id, err)
+	}
+	first, err := a.makeID()
+	if err != nil || len(first) != 12 {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if again, err := a.makeID(); again != first || err != nil {
+		t.Errorf("then %q, %v", again, err)
+	}
+	if other, _ := b.makeID(); other == first {
+		t.Error("two state directories have one identity")
 	}
 }
 
@@ -110,8 +187,8 @@ func TestCrashesLeaveNothingThatALookupSees(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(tr.jobs(), ".lock"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if jobs, problems := allJobs(tr); len(jobs) > 0 || len(problems) > 0 {
-		t.Errorf("seen: %v %v", jobs, problems)
+	if jobs, unreadable, err := allJobs(tr); len(jobs) > 0 || len(unreadable) > 0 || err != nil {
+		t.Errorf("seen: %v %v %v", jobs, unreadable, err)
 	}
 	sweep(tr, time.Now())
 	left, _ := filepath.Glob(filepath.Join(dir, ".*"))

@@ -132,11 +132,22 @@ const (
 	startPause    = time.Second
 )
 
+// startBuild starts the build container with the shell that will read the script. A container that has never run a script is
+// removed after a failed start and made anew (see docker.StartRun). One that has holds the job's files: it has one try.
 func (j *job) startBuild(ctx context.Context) (*docker.Run, error) {
+	if id := j.store.object(objectBuild); id != "" {
+		return j.docker.StartRun(ctx, id)
+	}
 	for attempt := 1; ; attempt++ {
-		run, err := j.tryStartBuild(ctx)
-		if err == nil || ctx.Err() != nil || attempt == startAttempts || outcome.Of(err).UsersFault() {
-			return run, err
+		run, err := j.makeBuild(ctx)
+		if err == nil {
+			return run, nil
+		}
+		if removed := j.discardBuild(ctx); removed != nil {
+			return nil, errors.Join(err, removed)
+		}
+		if ctx.Err() != nil || attempt == startAttempts || outcome.Of(err).UsersFault() {
+			return nil, err
 		}
 		j.say("Starting the build container failed, attempt %d of %d: %v", attempt, startAttempts, err)
 		select {
@@ -147,19 +158,43 @@ func (j *job) startBuild(ctx context.Context) (*docker.Run, error) {
 	}
 }
 
-func (j *job) tryStartBuild(ctx context.Context) (*docker.Run, error) {
-	id := j.store.object(objectBuild)
-	if id == "" {
-		record := j.store.get()
-		spec := j.buildSpec(record.Image, record.Objects[objectNetwork], record.Slot)
-		if err := j.docker.RemoveNamed(ctx, j.owner(), objectBuild); err != nil { // of an attempt that broke off
+func (j *job) makeBuild(ctx context.Context) (*docker.Run, error) {
+	record := j.store.get()
+	spec := j.buildSpec(record.Image, record.Objects[objectNetwork], record.Slot)
+	create := func() (string, error) { return j.docker.Create(ctx, record.Owner, spec) }
+	id, err := j.store.creating(objectBuild, create)
+	if errors.Is(err, docker.ErrImageGone) {
+		if err := j.fetchAgain(ctx, record.Image); err != nil {
 			return nil, err
 		}
-		var err error
-		id, err = j.store.creating(objectBuild, func() (string, error) { return j.docker.Create(ctx, j.owner(), spec) })
-		if err != nil {
-			return nil, err
-		}
+		id, err = j.store.creating(objectBuild, create)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return j.docker.StartRun(ctx, id)
+}
+
+func (j *job) discardBuild(ctx context.Context) error {
+	record := j.store.get()
+	if err := j.docker.RemoveNamed(context.WithoutCancel(ctx), record.Owner, objectBuild); err != nil {
+		return err
+	}
+	return j.store.update(func(r *Record) { delete(r.Objects, objectBuild) })
+}
+
+// fetchAgain brings an image back that somebody has pruned since prepare. The job was promised one image for its life.
+func (j *job) fetchAgain(ctx context.Context, pinned docker.Image) error {
+	plan, err := planImages(j.settings, j.env, j.payload)
+	if err != nil {
+		return err
+	}
+	image, err := j.docker.Ensure(ctx, plan.build, j.call.Stdout)
+	if err != nil {
+		return err
+	}
+	if image.ID != pinned.ID {
+		return outcome.System(outcome.ContainerLost, "image %s was removed from this host while the job was running, and is another one now (%s, was %s)", plan.build.Name, image.ID, pinned.ID)
+	}
+	return nil
 }

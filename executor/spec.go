@@ -47,9 +47,9 @@ func (j *job) buildSpec(image docker.Image, network string, slot int) docker.Spe
 	s.Entrypoint, s.Cmd = j.payload.Image.Entrypoint, docker.ShellCommand
 	s.User = d.User
 	if s.User == "" {
-		s.User = string(j.payload.Image.Options.Docker.User)
+		s.User = j.env.Expand(string(j.payload.Image.Options.Docker.User))
 	}
-	s.Platform = j.payload.Image.Options.Docker.Platform
+	s.Platform = j.env.Expand(j.payload.Image.Options.Docker.Platform)
 	s.Env = buildEnv(j.env, j.payload)
 	s.Aliases = []string{"build"} // as under the docker executor with a network per build
 	s.Limits.Memory, s.Limits.NanoCPUs, s.Limits.Pids = int64(d.Memory), int64(d.CPUs), int64(d.PidsLimit)
@@ -61,7 +61,7 @@ func (j *job) serviceSpec(n int, service runner.Image, image docker.Image, netwo
 	s.Suffix, s.Hostname = serviceName(n), "" // Docker's default, the container's id, as under the docker executor
 	s.Aliases = docker.ServiceAliases(service.Name, service.Aliases())
 	s.Entrypoint, s.Cmd = service.Entrypoint, service.Command
-	s.User, s.Platform = string(service.Options.Docker.User), service.Options.Docker.Platform
+	s.User, s.Platform = j.env.Expand(string(service.Options.Docker.User)), j.env.Expand(service.Options.Docker.Platform)
 	s.Env = serviceEnv(j.env, j.payload, service.Variables)
 	return s
 }
@@ -82,12 +82,11 @@ func (j *job) baseSpec(kind string, image docker.Image, network string, slot int
 	}
 	ownCache := false
 	for _, volume := range d.Volumes {
-		switch target := volumeTarget(volume); {
-		case volume == runner.BuildsDir, volume == runner.CacheDir:
+		switch path.Clean(volume) {
+		case runner.BuildsDir, runner.CacheDir:
 			continue // a docker runner's config.toml has "/cache": what is asked for is there already
-		case target == runner.CacheDir:
-			ownCache = true
 		}
+		ownCache = ownCache || volumeTarget(volume) == runner.CacheDir
 		s.Volumes = append(s.Volumes, volume)
 	}
 	if !ownCache {
@@ -108,6 +107,9 @@ func buildEnv(env runner.Env, p *runner.Payload) []string {
 	files := fileVariables(p)
 	var out []string
 	for name, value := range env.Variables {
+		if name == "" {
+			continue // Docker takes no variable without a name
+		}
 		if files[name] {
 			value = env.FileVariableDir() + "/" + name
 		}
@@ -121,6 +123,9 @@ func fileVariables(p *runner.Payload) map[string]bool {
 	files := map[string]bool{}
 	for _, v := range p.Variables {
 		files[v.Key] = files[v.Key] || v.File
+	}
+	for name, secret := range p.Secrets {
+		files[name] = secret.IsFile()
 	}
 	return files
 }

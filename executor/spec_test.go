@@ -31,7 +31,7 @@ func TestSecretsStayOutOfServices(t *testing.T) {
 		{Key: "TWICE"},
 		{Key: "TWICE", Public: true},
 	}
-	j.payload.Secrets = map[string]any{"VAULT": nil}
+	j.payload.Secrets = map[string]runner.Secret{"VAULT": {}}
 	got := serviceEnv(j.env, j.payload, []runner.Variable{{Key: "URL", Value: "$OPEN/$HIDDEN"}, {Key: "RAW", Value: "$OPEN", Raw: true}})
 	if want := []string{"CI_PROJECT_DIR=/builds/g/p", "OPEN=o", "RAW=$OPEN", "URL=o/"}; !slices.Equal(got, want) {
 		t.Errorf("a service sees %q, want %q", got, want)
@@ -84,7 +84,7 @@ func TestVolumesOfADockerRunnersConfigWork(t *testing.T) {
 	}
 	for _, c := range []struct{ volumes, want []string }{
 		{nil, []string{"/builds", "/cache"}},
-		{[]string{"/cache"}, []string{"/builds", "/cache"}}, // what `gitlab-runner register` writes
+		{[]string{"/cache", "/builds/"}, []string{"/builds", "/cache"}}, // what `gitlab-runner register` writes
 		{[]string{"/srv/cache:/cache:rw"}, []string{"/builds", "/srv/cache:/cache:rw"}},
 		{[]string{"/certs:/certs:ro", "/scratch"}, []string{"/builds", "/cache", "/certs:/certs:ro", "/scratch"}},
 	} {
@@ -101,7 +101,7 @@ func TestAllMistakesInAJobsImagesAreSaidAtOnce(t *testing.T) {
 	p := testJob().payload
 	p.Image = runner.Image{Name: "alpine:3", PullPolicies: []string{"never"}}
 	p.Services = []runner.Image{{Name: "mysql:8"}, {}}
-	_, err := planImages(s, p)
+	_, err := planImages(s, runner.Env{}, p)
 	for _, want := range []string{`image: image "alpine:3"`, `image: pull_policy "never"`, `services[0]: image "mysql:8"`, "services[1] names no image"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not said in: %v", want, err)
@@ -112,7 +112,7 @@ func TestAllMistakesInAJobsImagesAreSaidAtOnce(t *testing.T) {
 	}
 	s.Docker.Image = "company/default:1"
 	p.Image, p.Services = runner.Image{}, nil
-	if plan, err := planImages(s, p); err != nil || plan.build.Name != "company/default:1" {
+	if plan, err := planImages(s, runner.Env{}, p); err != nil || plan.build.Name != "company/default:1" {
 		t.Errorf("the administrator's own default: %v, %v", plan.build, err)
 	}
 }

@@ -81,7 +81,11 @@ func (j *job) open() error {
 		return err
 	}
 	j.payload, j.id = payload, payload.Identity()
-	j.log.Logger.AddHook(oplog.Redact(payload.SecretValues()))
+	secrets := payload.SecretValues()
+	for name := range payload.Secrets {
+		secrets = append(secrets, j.env.Variables[name])
+	}
+	j.log.Logger.AddHook(oplog.Redact(secrets))
 	j.log = j.log.WithFields(logrus.Fields{oplog.FieldJob: j.id.Job, oplog.FieldProject: j.id.Project})
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/try"
 )
 
@@ -34,7 +35,8 @@ func run() int {
 		return 1
 	}
 	fmt.Fprintf(os.Stderr, "gitlab-go-executor: %v\n", err)
-	return 1
+	// A mistake in the arguments is the administrator's, so Runner must not take it for the job's.
+	return runner.ReadEnv(os.Environ()).SystemFailure
 }
 
 // exitError ends the process with a code, after everything has been said.

@@ -48,16 +48,16 @@ func daemonReason(err error) outcome.Reason {
 // gone says that what a call was about no longer exists, which is what a removal wanted.
 func gone(err error) bool { return errdefs.IsNotFound(err) }
 
-// What runc and the daemon say when an image cannot run a shell as asked. Samples are in the tests.
-var unusable = regexp.MustCompile(`(?i)executable file not found|no such file or directory: unknown|stat .*: no such file` +
-	`|exec: "[^"]*": (permission denied|stat )|unable to find (user|group)|no matching entries in passwd file` +
-	`|exec format error|invalid (user|username|reference format)|linux spec user|permission denied: unknown|is a directory: unknown`)
+// What runc and the daemon say when an image cannot run what it is asked to. Only what runc says of the container's own process
+// counts: a runtime or a hook that the host lacks reads alike. Samples are in the tests.
+var unusable = regexp.MustCompile(`(?i)(starting container process caused|unable to start container process): exec:? ` +
+	`|unable to find (user|group)|no matching entries in passwd file|linux spec user`)
 
 // explainStart is explain for the start of a container, where the image, or what the job wants of it, may be at fault.
 func explainStart(ctx context.Context, err error, what string) error {
 	if err == nil || ctx.Err() != nil || !unusable.MatchString(err.Error()) {
 		return explain(ctx, err, "start %s", what)
 	}
-	return outcome.Job(outcome.ImageUnusable, "cannot start %s as asked: its image needs a shell (sh or bash) for a job's scripts, and its "+
-		"entrypoint, command and user must exist (.gitlab-ci.yml: image, image:entrypoint, image:docker:user): %w", what, err)
+	return outcome.Job(outcome.ImageUnusable, "cannot start %s as asked: its entrypoint, command and user must exist in the image, and the "+
+		"job's own image needs a shell, sh or bash (.gitlab-ci.yml: entrypoint, command, docker:user): %w", what, err)
 }

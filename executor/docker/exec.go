@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
 
@@ -25,9 +26,11 @@ func (c *Client) Exec(ctx context.Context, id string, cmd []string, stdin io.Rea
 	if err != nil {
 		return Result{}, explain(setup, err, "run a command in the helper container")
 	}
-	conn, err := c.api.ContainerExecAttach(long, made.ID, container.ExecAttachOptions{})
+	conn, err := handshake(ctx, "the streams of a command in the helper container", func() (types.HijackedResponse, error) {
+		return c.api.ContainerExecAttach(long, made.ID, container.ExecAttachOptions{})
+	}, func(late types.HijackedResponse) { late.Close() })
 	if err != nil {
-		return Result{}, explain(setup, err, "run a command in the helper container")
+		return Result{}, explain(ctx, err, "run a command in the helper container")
 	}
 	defer conn.Close()
 	go func() { // ends with the connection at the latest
@@ -45,6 +48,7 @@ func (c *Client) Exec(ctx context.Context, id string, cmd []string, stdin io.Rea
 	select {
 	case <-copied:
 		if copyErr != nil {
+			_ = c.Kill(ctx, id) // the command must not go on when nobody listens
 			return Result{}, explain(ctx, copyErr, "read the output of the helper container")
 		}
 		return c.execEnded(ctx, id, made.ID)
@@ -78,19 +82,32 @@ func (c *Client) execEnded(ctx context.Context, id, exec string) (Result, error)
 	}
 }
 
-// execResult tells a command that failed from a container that died under it.
+// execResult tells a command that failed from a container that died under it. The daemon notes the container's end some time
+// after that of the command, so a code that a signal's death has is looked at for a while.
 func (c *Client) execResult(ctx context.Context, id string, code int) (Result, error) {
 	if code == 0 {
 		return Result{}, nil
 	}
-	state, err := c.state(ctx, id)
-	switch {
-	case err != nil:
-		return Result{}, err
-	case !state.Running && state.OOMKilled:
-		return Result{Code: code, OOM: true}, nil
-	case !state.Running:
-		return Result{}, outcome.System(outcome.ContainerLost, "the helper container was stopped while a script ran in it (exit code %d)", state.ExitCode)
+	attempts := 1
+	if code > 128 {
+		attempts = 10
 	}
-	return Result{Code: code, OOM: state.OOMKilled}, nil
+	var state *container.State
+	for ; attempts > 0; attempts-- {
+		var err error
+		if state, err = c.state(ctx, id); err != nil {
+			return Result{}, err
+		}
+		if !state.Running || state.Dead {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	switch {
+	case state.Running:
+		return Result{Code: code, OOM: state.OOMKilled}, nil
+	case state.OOMKilled:
+		return Result{Code: code, OOM: true}, nil
+	}
+	return Result{}, outcome.System(outcome.ContainerLost, "the helper container was stopped while a script ran in it (exit code %d)", state.ExitCode)
 }

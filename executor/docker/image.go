@@ -21,7 +21,15 @@ import (
 // Image is an image that is on the host, pinned for the job by its id.
 type Image struct {
 	ID      string
+	OS      string   // as in GOOS
+	Arch    string   // as in GOARCH
 	Exposed []string // "8080/tcp"
+}
+
+// runsOn says whether the image is for a platform that was asked for; none is any.
+func (i Image) runsOn(platform string) bool {
+	want := parsePlatform(platform)
+	return want == nil || (want.OS == i.OS && (want.Architecture == "" || want.Architecture == i.Arch))
 }
 
 // ImageRequest asks for an image to be made available.
@@ -73,12 +81,16 @@ func (c *Client) ensureBy(ctx context.Context, policy PullPolicy, req ImageReque
 		return c.pull(ctx, req, log)
 	case PullIfNotPresent:
 		img, err := c.inspect(ctx, req.Name)
-		if errdefs.IsNotFound(err) {
+		if errdefs.IsNotFound(err) || err == nil && !img.runsOn(req.Platform) {
 			return c.pull(ctx, req, log)
 		}
 		return img, explain(ctx, err, "inspect image %s", req.Name)
 	case PullNever:
 		img, err := c.inspect(ctx, req.Name)
+		if err == nil && !img.runsOn(req.Platform) {
+			return Image{}, outcome.Job(outcome.ImageNotFound, "image %s is on this runner's host for platform %s/%s, not for %s, and pull_policy %q forbids to pull it",
+				req.Name, img.OS, img.Arch, req.Platform, policy)
+		}
 		if errdefs.IsNotFound(err) {
 			return Image{}, outcome.Job(outcome.ImageNotFound, "image %s is not on this runner's host, and pull_policy %q forbids to pull it", req.Name, policy)
 		}
@@ -94,7 +106,7 @@ func (c *Client) inspect(ctx context.Context, name string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	img := Image{ID: got.ID}
+	img := Image{ID: got.ID, OS: got.Os, Arch: got.Architecture}
 	if got.Config != nil {
 		for port := range got.Config.ExposedPorts {
 			img.Exposed = append(img.Exposed, port)

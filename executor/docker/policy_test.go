@@ -126,6 +126,7 @@ func TestWhyAContainerDidNotStart(t *testing.T) {
 		runc + `exec: "/entry.sh": permission denied: unknown`,
 		runc + `exec: "/entry.sh": stat /entry.sh: no such file or directory: unknown`,
 		runc + `exec /entry.sh: exec format error: unknown`,
+		`failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "sh": executable file not found in $PATH: unknown`,
 		`unable to find user nobody1: no matching entries in passwd file`,
 		`linux spec user: unable to find group staff2: no matching entries in group file`,
 	}
@@ -133,6 +134,9 @@ func TestWhyAContainerDidNotStart(t *testing.T) {
 		runc + `process_linux.go:545: container init caused: cannot allocate memory: unknown`,
 		`driver failed programming external connectivity on endpoint`,
 		`failed to create shim task: context deadline exceeded`,
+		`fork/exec /usr/bin/runc: no such file or directory: unknown`,
+		`exec: "containerd-shim-runc-v2": executable file not found in $PATH: unknown`,
+		runc + `error mounting "/sys": permission denied: unknown`,
 	}
 	for _, text := range users {
 		if f := outcome.Of(explainStart(t.Context(), errors.New(text), "the build container")); f.Reason != outcome.ImageUnusable || !f.UsersFault() {

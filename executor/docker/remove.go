@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -31,10 +32,10 @@ func (c *Client) CreateNetwork(ctx context.Context, owner Owner) (string, error)
 // removalPause is the time between two attempts to remove what Docker still holds on to.
 const removalPause = 200 * time.Millisecond
 
-// RemoveJob removes every container, with its anonymous volumes, and every network of a job, by label. It works on a context
-// of its own, is done when nothing of the job is left, and takes what is gone already for success.
+// RemoveJob removes every container, volume and network of a job, by label. It is done when nothing of the job is left, and
+// takes what is gone already for success.
 func (c *Client) RemoveJob(ctx context.Context, owner Owner, limit time.Duration) error {
-	ctx, cancel := bounded(context.WithoutCancel(ctx), limit, "the removal of the job's containers and network")
+	ctx, cancel := bounded(ctx, limit, "the removal of the job's containers and network")
 	defer cancel()
 	for {
 		left, err := c.removeOnce(ctx, owner)
@@ -87,11 +88,20 @@ func (c *Client) removeOnce(ctx context.Context, owner Owner) (int, error) {
 			return len(networks), explain(ctx, err, "remove network %s", n.Name)
 		}
 	}
-	// Both removals return when the object is gone, so what was listed is not listed again.
+	volumes, err := c.api.VolumeList(ctx, volume.ListOptions{Filters: owner.filter()})
+	if err != nil {
+		return 0, explain(ctx, err, "list the job's volumes")
+	}
+	for _, v := range volumes.Volumes {
+		if err := c.api.VolumeRemove(ctx, v.Name, true); err != nil && !gone(err) {
+			return len(volumes.Volumes), explain(ctx, err, "remove volume %s", v.Name)
+		}
+	}
+	// Each removal returns when the object is gone, so what was listed is not listed again.
 	return 0, nil
 }
 
-// Jobs lists the jobs of a state directory that own a container or a network, by their label.
+// Jobs lists the jobs of a state directory that own a container, a volume or a network, by their label.
 func (c *Client) Jobs(ctx context.Context, state string) ([]string, error) {
 	ctx, cancel := bounded(ctx, callTimeout, "a list of containers and networks")
 	defer cancel()
@@ -104,7 +114,14 @@ func (c *Client) Jobs(ctx context.Context, state string) ([]string, error) {
 	if err != nil {
 		return nil, explain(ctx, err, "list networks")
 	}
+	volumes, err := c.api.VolumeList(ctx, volume.ListOptions{Filters: byState})
+	if err != nil {
+		return nil, explain(ctx, err, "list volumes")
+	}
 	jobs := map[string]bool{}
+	for _, v := range volumes.Volumes {
+		jobs[v.Labels[labelJob]] = true
+	}
 	for _, ct := range containers {
 		jobs[ct.Labels[labelJob]] = true
 	}

@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"fmt"
+	"hash/crc32"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
@@ -93,13 +95,21 @@ func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *n
 			host.Binds = append(host.Binds, v)
 			continue
 		}
-		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: v}) // anonymous: goes with the container
+		host.Mounts = append(host.Mounts, jobVolume(owner, v))
 	}
 	var networks *network.NetworkingConfig
 	if s.Network != "" {
 		networks = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.Network: {Aliases: s.Aliases}}}
 	}
 	return config, host, networks, parsePlatform(s.Platform)
+}
+
+// jobVolume is a volume that the containers of a job share and that goes with the job.
+func jobVolume(owner Owner, target string) mount.Mount {
+	return mount.Mount{
+		Type: mount.TypeVolume, Source: fmt.Sprintf("%s-volume-%08x", owner.Name, crc32.ChecksumIEEE([]byte(target))), Target: target,
+		VolumeOptions: &mount.VolumeOptions{Labels: owner.labels("volume")},
+	}
 }
 
 // Only a service's output is read back, when it does not become healthy.

@@ -20,6 +20,8 @@ type gitlab struct {
 	dir  string
 	mu   sync.Mutex
 	zips map[string][]byte // job id → artifacts archive
+
+	onClone func() // called once, when a job begins to fetch its sources
 }
 
 func newGitLab(t *testing.T) *gitlab {
@@ -36,7 +38,16 @@ func newGitLab(t *testing.T) *gitlab {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v4/jobs/{id}/artifacts", g.upload)
 	mux.HandleFunc("GET /api/v4/jobs/{id}/artifacts", g.download)
-	mux.Handle("/", git)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		then := g.onClone
+		g.onClone = nil
+		g.mu.Unlock()
+		if then != nil {
+			then()
+		}
+		git.ServeHTTP(w, r)
+	})
 	listener, err := net.Listen("tcp", bridge+":0")
 	if err != nil {
 		t.Fatal(err)

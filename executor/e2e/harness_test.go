@@ -2,9 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,10 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/network"
 )
 
 // host is a runner host: a GitLab Runner's config.toml, our settings, a state directory of its own.
@@ -31,7 +24,7 @@ type host struct {
 	sha      string
 	dir      string
 	StateDir string
-	instance string // as in labels: the GitLab's host_port
+	instance string // as in labels: the GitLab's host+port
 }
 
 // nextJob numbers jobs over all tests, so that a job's label is its own.
@@ -41,7 +34,7 @@ var nextJob atomic.Int64
 func newHost(t *testing.T, settings string) *host {
 	t.Helper()
 	g := newGitLab(t)
-	h := &host{t: t, gitlab: g, dir: t.TempDir(), instance: strings.ReplaceAll(strings.TrimPrefix(g.URL, "http://"), ":", "_")}
+	h := &host{t: t, gitlab: g, dir: t.TempDir(), instance: strings.ReplaceAll(strings.TrimPrefix(g.URL, "http://"), ":", "+")}
 	h.StateDir = filepath.Join(h.dir, "state")
 	h.sha = g.repository(t, "group/project", map[string]string{"README.md": "hello\n", ".gitignore": "ignored\n"})
 	base := "pull_policy = [\"never\"]\n"
@@ -259,52 +252,8 @@ func (h *host) neverSays(r result, texts ...string) {
 	}
 }
 
-// left lists what there is of this host's jobs: containers, networks, records, mounts, processes.
-func (h *host) left() []string {
-	var left []string
-	byLabel := filters.NewArgs(filters.Arg("label", "gitlab-go-executor.job"))
-	containers, err := dockerAPI.ContainerList(context.Background(), container.ListOptions{All: true, Filters: byLabel})
-	for _, c := range containers {
-		if strings.HasPrefix(c.Labels["gitlab-go-executor.job"], h.instance+"/") {
-			left = append(left, "container "+c.Names[0])
-		}
-	}
-	networks, nerr := dockerAPI.NetworkList(context.Background(), network.ListOptions{Filters: byLabel})
-	for _, n := range networks {
-		if strings.HasPrefix(n.Labels["gitlab-go-executor.job"], h.instance+"/") {
-			left = append(left, "network "+n.Name)
-		}
-	}
-	if err != nil || nerr != nil {
-		left = append(left, fmt.Sprint(err, nerr))
-	}
-	records, _ := filepath.Glob(filepath.Join(h.StateDir, "jobs", "*", "*"))
-	left = append(left, records...)
-	hidden, _ := filepath.Glob(filepath.Join(h.StateDir, "jobs", "*", ".*"))
-	left = append(left, hidden...)
-	mounts, _ := os.ReadFile("/proc/self/mountinfo")
-	for line := range strings.Lines(string(mounts)) {
-		if strings.Contains(line, h.StateDir) {
-			left = append(left, "mount "+line)
-		}
-	}
-	processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, p := range processes {
-		if line, _ := os.ReadFile(p); bytes.Contains(line, []byte(h.dir)) && bytes.HasPrefix(line, []byte(executorBin)) {
-			left = append(left, "process "+strings.ReplaceAll(string(line), "\x00", " "))
-		}
-	}
-	return left
-}
-
-func (h *host) checkNothingLeft() {
-	if h.t.Failed() {
-		_ = exec.Command("sh", "-c", "docker ps -aq --filter label=gitlab-go-executor.job | while read id; do docker inspect -f '{{.ID}} {{index .Config.Labels \"gitlab-go-executor.job\"}}' $id; done | grep ' "+h.instance+"/' | cut -d' ' -f1 | xargs -r docker rm -fv").Run()
-	}
-	for _, what := range h.left() {
-		h.t.Errorf("left behind: %s", what)
-	}
-}
+// fmtID is a job's id as in labels.
+func fmtID(j job) string { return fmt.Sprint(j["id"]) }
 
 // syncBuffer is a buffer that is written to and read at the same time.
 type syncBuffer struct {
@@ -336,7 +285,11 @@ func (h *host) operatorLog() string {
 }
 
 // stateLabel is the label that names a state directory (executor/paths.go).
-func stateLabel(dir string) string {
-	sum := sha256.Sum256([]byte(dir))
-	return hex.EncodeToString(sum[:6])
+func stateLabel(t *testing.T, dir string) string {
+	t.Helper()
+	id, err := os.ReadFile(filepath.Join(dir, "id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(id)
 }

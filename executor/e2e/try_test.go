@@ -150,7 +150,7 @@ func TestATryThatIsInterruptedLeavesNothing(t *testing.T) {
 	if len(records) > 0 {
 		t.Errorf("left behind: %v", records)
 	}
-	out, err := exec.Command("docker", "ps", "-aq", "--filter", "label=gitlab-go-executor.state="+stateLabel(state)).Output()
+	out, err := exec.Command("docker", "ps", "-aq", "--filter", "label=gitlab-go-executor.state="+stateLabel(t, state)).Output()
 	if err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("left behind: containers %s (%v)", out, err)
 	}

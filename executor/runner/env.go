@@ -86,6 +86,12 @@ func (e Env) ProjectDir() string {
 	return filepath.Clean(dir)
 }
 
+// Expand replaces $NAME and ${NAME} by the job's variables, as the docker executor does in what Runner leaves unexpanded
+// (executors/docker, ImageDockerOptions.Expand). What the job says may depend on what the job says.
+func (e Env) Expand(text string) string {
+	return os.Expand(text, func(name string) string { return e.Variables[name] })
+}
+
 // FileVariableDir is where Runner's scripts keep the contents of file variables, inside the containers.
 func (e Env) FileVariableDir() string {
 	if dir := e.ProjectDir(); dir != "" {

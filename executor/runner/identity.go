@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 )
 
 // Identity says who a job is. Every part is taken from the payload and safe as a single path element.
 type Identity struct {
-	Instance string // the GitLab it comes from: host, or host_port
+	Instance string // the GitLab it comes from: host, or host+port
 	Project  string // the project's number
 	Tier     string // trust tier: ProtectedTier, or one of the unprotected ref's own
 	Job      string // the job's number
@@ -35,31 +36,24 @@ func (p *Payload) Identity() Identity {
 	}
 }
 
-// instanceOf takes host and port out of a clone URL. The characters left are those of host names, with _ for the colon
-// before a port and those of an IPv6 address: it is used as a folder's name.
+// instanceOf takes host and port out of a clone URL, joined by a +, which no host's name has: it is used as a folder's name. An
+// IPv6 address has + for its colons too.
 func instanceOf(repoURL string) (string, error) {
 	u, err := url.Parse(repoURL)
 	if err != nil {
 		return "", errors.New("is not a URL") // the error would repeat the URL, which holds the job's token
 	}
-	host := strings.ToLower(u.Host)
-	if host == "" {
+	if u.Host == "" {
 		return "", fmt.Errorf("has no host (scheme %q), want https://<GitLab's host>/<project>.git", u.Scheme)
 	}
-	safe := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '.', r == '-':
-			return r
-		case r == ':', r == '[', r == ']':
-			return '_'
-		}
-		return -1
-	}, host)
-	if strings.Trim(safe, "._-") == "" || len(safe) > 200 || strings.HasPrefix(safe, ".") {
-		return "", fmt.Errorf("has the host %q, which cannot be a host's name", host)
+	instance := strings.NewReplacer("[", "", "]", "", ":", "+").Replace(strings.ToLower(u.Host))
+	if !instancePattern.MatchString(instance) || len(instance) > 200 {
+		return "", fmt.Errorf("has the host %q, want letters, digits, dots, hyphens and underscores (an internationalised name in its ASCII form)", u.Host)
 	}
-	return safe, nil
+	return instance, nil
 }
+
+var instancePattern = regexp.MustCompile(`^[a-z0-9_+][a-z0-9._+-]*$`)
 
 // isProtected says whether GitLab vouches for the ref: what git_info.protected says; where it is null (Runner before
 // 18.3), the first CI_COMMIT_REF_PROTECTED, since GitLab's own variables come before the job's; else not. A merge

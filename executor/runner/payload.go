@@ -17,20 +17,20 @@ import (
 // written as an object and read as an array, common/spec/inputs.go), and fields that are not needed here shall not
 // be able to break a job.
 type Payload struct {
-	ID           int64          `json:"id"`
-	Token        string         `json:"token"`
-	JobInfo      JobInfo        `json:"job_info"`
-	GitInfo      GitInfo        `json:"git_info"`
-	RunnerInfo   RunnerInfo     `json:"runner_info"`
-	Variables    []Variable     `json:"variables"`
-	Steps        []Step         `json:"steps"`
-	Image        Image          `json:"image"`
-	Services     []Image        `json:"services"`
-	Artifacts    []Artifact     `json:"artifacts"`
-	Cache        []Cache        `json:"cache"`
-	Credentials  []Credentials  `json:"credentials"`
-	Dependencies []Dependency   `json:"dependencies"`
-	Secrets      map[string]any `json:"secrets"` // the names matter: their values are resolved by Runner and appear as variables
+	ID           int64             `json:"id"`
+	Token        string            `json:"token"`
+	JobInfo      JobInfo           `json:"job_info"`
+	GitInfo      GitInfo           `json:"git_info"`
+	RunnerInfo   RunnerInfo        `json:"runner_info"`
+	Variables    []Variable        `json:"variables"`
+	Steps        []Step            `json:"steps"`
+	Image        Image             `json:"image"`
+	Services     []Image           `json:"services"`
+	Artifacts    []Artifact        `json:"artifacts"`
+	Cache        []Cache           `json:"cache"`
+	Credentials  []Credentials     `json:"credentials"`
+	Dependencies []Dependency      `json:"dependencies"`
+	Secrets      map[string]Secret `json:"secrets"`
 }
 
 // JobInfo names the job and its project.
@@ -69,6 +69,15 @@ type Variable struct {
 	Masked bool   `json:"masked"`
 	Raw    bool   `json:"raw"`
 }
+
+// Secret is one entry of the job's secrets: keyword. Runner resolves it and adds a variable of that name, which is not among
+// Variables.
+type Secret struct {
+	File *bool `json:"file"`
+}
+
+// IsFile says whether the variable holds a path: unless the job says otherwise (common/spec, Secret.IsFile).
+func (s Secret) IsFile() bool { return s.File == nil || *s.File }
 
 // Step is one script of the job.
 type Step struct {

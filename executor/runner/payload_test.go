@@ -69,6 +69,7 @@ func TestABadPayloadSaysWhatIsWrong(t *testing.T) {
 		"no project":       {`{"id":1}`, "job_info.project_id is 0"},
 		"no ref":           {`{"id":1}`, "git_info.ref is empty"},
 		"no host":          {`{"id":1,"git_info":{"repo_url":"/tmp/x"}}`, "git_info.repo_url has no host"},
+		"a strange host":   {`{"id":1,"git_info":{"repo_url":"https://gitläb.example.com/p.git"}}`, "git_info.repo_url has the host"},
 		"user is a list":   {`{"image":{"executor_opts":{"docker":{"user":[1]}}}}`, "want a text or a number"},
 	}
 	for name, c := range cases {
@@ -117,7 +118,7 @@ func TestWhoAJobIs(t *testing.T) {
 		return &p
 	}
 	const host = "https://gitlab-ci-token:x@GitLab.Example.com:8443/g/p.git"
-	if got := payload(host, "main", "branch", "true", "").Identity(); got != (Identity{"gitlab.example.com_8443", "3", "protected", "7"}) {
+	if got := payload(host, "main", "branch", "true", "").Identity(); got != (Identity{"gitlab.example.com+8443", "3", "protected", "7"}) {
 		t.Errorf("identity is %+v", got)
 	}
 	const isTrue, isFalse = `{"key":"CI_COMMIT_REF_PROTECTED","value":"true"}`, `{"key":"CI_COMMIT_REF_PROTECTED","value":"false"}`

@@ -2,6 +2,7 @@
 //
 //	GET /              hostname, arguments, and the variables whose names start with SERVICE_
 //	GET /env?name=X    the value of X; 404 when it is not set
+//	GET /file?name=X   the content of the file X
 package main
 
 import (
@@ -27,6 +28,7 @@ func main() {
 	time.Sleep(*delay)
 	http.HandleFunc("GET /{$}", about)
 	http.HandleFunc("GET /env", env)
+	http.HandleFunc("GET /file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, r.FormValue("name")) })
 	log.Printf("service: listening on %s", *addr)
 	log.Fatal(http.ListenAndServe(*addr, nil))
 }

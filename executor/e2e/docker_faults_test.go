@@ -1,0 +1,171 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// faultyDocker stands between the executor and the real daemon and can be told to misbehave once, for the build container.
+type faultyDocker struct {
+	proxy *httputil.ReverseProxy
+	mu    sync.Mutex
+	build string // id of the newest build container
+	fault func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool
+}
+
+// newFaultyDocker listens on a socket of its own and tells its address.
+func newFaultyDocker(t *testing.T) (*faultyDocker, string) {
+	t.Helper()
+	f := &faultyDocker{}
+	f.proxy = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", "/var/run/docker.sock")
+		}},
+		ModifyResponse: f.remember,
+		FlushInterval:  -1,
+	}
+	socket := filepath.Join(t.TempDir(), "docker.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(f.serve), ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return f, "unix://" + socket
+}
+
+// remember learns the id of each build container that is created.
+func (f *faultyDocker) remember(r *http.Response) error {
+	if !strings.HasSuffix(r.Request.URL.Path, "/containers/create") || !strings.HasSuffix(r.Request.URL.Query().Get("name"), "-build") {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	var created struct{ ID string }
+	_ = json.Unmarshal(body, &created)
+	f.mu.Lock()
+	f.build = created.ID
+	f.mu.Unlock()
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
+}
+
+func (f *faultyDocker) serve(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	fault := f.fault
+	about := f.build != "" && strings.Contains(r.URL.Path, f.build)
+	f.mu.Unlock()
+	if fault != nil && about && fault(w, r, f.proxy) {
+		return
+	}
+	f.proxy.ServeHTTP(w, r)
+}
+
+// once makes the first call that ends with the given word go wrong in the given way.
+func (f *faultyDocker) once(call string, how func(w http.ResponseWriter, r *http.Request, forward http.Handler)) {
+	var done sync.Once
+	f.fault = func(w http.ResponseWriter, r *http.Request, forward http.Handler) (handled bool) {
+		if strings.HasSuffix(r.URL.Path, call) {
+			done.Do(func() { handled = true; how(w, r, forward) })
+		}
+		return handled
+	}
+}
+
+// A daemon under load may carry out a start that nobody waits for any more. The shell that it starts then reads no script,
+// and ends with success: the job must not.
+func TestAStartThatComesTooLateIsNotTakenForSuccess(t *testing.T) {
+	t.Parallel()
+	f, address := newFaultyDocker(t)
+	h := newHost(t, "host = \""+address+"\"\nstart_timeout = \"3s\"")
+	f.once("/start", func(_ http.ResponseWriter, r *http.Request, forward http.Handler) {
+		late := r.Clone(context.WithoutCancel(r.Context()))
+		go func() {
+			time.Sleep(4 * time.Second)
+			forward.ServeHTTP(&discard{header: http.Header{}}, late)
+		}()
+		time.Sleep(4 * time.Second)
+		panic(http.ErrAbortHandler)
+	})
+	r := h.run(h.newJob(busybox, "echo the script ran", "exit 7"))
+	h.failed(r, "script_failure", 7)
+	h.says(r, "Starting the build container failed, attempt 1 of 3", "the script ran")
+}
+
+// discard is a response that nobody reads.
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(int)             {}
+
+func TestAScriptWhoseEndCannotBeAwaitedDoesNotGoOn(t *testing.T) {
+	t.Parallel()
+	f, address := newFaultyDocker(t)
+	h := newHost(t, "host = \""+address+"\"\nstop_timeout = \"1s\"")
+	f.once("/wait", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(3 * time.Second)
+		panic(http.ErrAbortHandler)
+	})
+	r := h.run(h.newJob(busybox, "for i in 1 2 3 4 5 6 7 8 9; do sleep 1; echo tick-$i; done").afterScript("echo the after_script ran"))
+	h.failed(r, "runner_system_failure", 0)
+	h.neverSays(r, "O tick-9")
+}
+
+func TestAHelperContainerThatIsKilledIsNotTheUsersFault(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	j := h.newJob(busybox, "echo never").variable("GET_SOURCES_ATTEMPTS", "1")
+	f := h.gitlab
+	f.mu.Lock()
+	f.onClone = func() {
+		out, _ := exec.Command("docker", "ps", "-q", "--filter", "label=gitlab-go-executor.job="+h.instance+"/"+fmtID(j)).Output()
+		_ = exec.Command("docker", append([]string{"kill"}, strings.Fields(string(out))...)...).Run()
+	}
+	f.mu.Unlock()
+	r := h.run(j)
+	h.failed(r, "runner_system_failure", 0)
+	h.says(r, "the helper container was stopped while a script ran in it")
+}
+
+func TestAMistakeInTheStagesArgumentsIsNotTheJobs(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"prepare", "extra"}, {"run", "only-one"}, {"no-such-command"}} {
+		cmd := exec.CommandContext(t.Context(), executorBin, args...)
+		cmd.Env = []string{"BUILD_FAILURE_EXIT_CODE=11", "SYSTEM_FAILURE_EXIT_CODE=12"}
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != 12 {
+			t.Errorf("%q: exit code %d, want that of a system failure\n%s", args, code, out)
+		}
+	}
+}
+
+func TestContainersOfAJobShareAVolumeThatGoesWithIt(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, `volumes = ["/shared", "/cache"]`)
+	r := h.run(h.newJob(busybox, "echo from-the-job > /shared/file", "wget -q -O - 'http://api:8080/file?name=/shared/file'").
+		with("services", []job{{"name": serviceImage, "alias": "api"}}))
+	h.succeeded(r)
+	h.says(r, "O from-the-job")
+	r = h.run(h.newJob(busybox, "ls -A /shared | wc -l"))
+	h.succeeded(r)
+	h.says(r, "O 0\n")
+}

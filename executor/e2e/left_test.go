@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+)
+
+// left lists what there is of this host's jobs: containers, networks, records, mounts, processes.
+func (h *host) left() []string {
+	var left []string
+	byLabel := filters.NewArgs(filters.Arg("label", "gitlab-go-executor.job"))
+	containers, err := dockerAPI.ContainerList(context.Background(), container.ListOptions{All: true, Filters: byLabel})
+	for _, c := range containers {
+		if strings.HasPrefix(c.Labels["gitlab-go-executor.job"], h.instance+"/") {
+			left = append(left, "container "+c.Names[0])
+		}
+	}
+	networks, nerr := dockerAPI.NetworkList(context.Background(), network.ListOptions{Filters: byLabel})
+	for _, n := range networks {
+		if strings.HasPrefix(n.Labels["gitlab-go-executor.job"], h.instance+"/") {
+			left = append(left, "network "+n.Name)
+		}
+	}
+	volumes, verr := dockerAPI.VolumeList(context.Background(), volume.ListOptions{Filters: byLabel})
+	for _, v := range volumes.Volumes {
+		if strings.HasPrefix(v.Labels["gitlab-go-executor.job"], h.instance+"/") {
+			left = append(left, "volume "+v.Name)
+		}
+	}
+	if err != nil || nerr != nil || verr != nil {
+		left = append(left, fmt.Sprint(err, nerr, verr))
+	}
+	records, _ := filepath.Glob(filepath.Join(h.StateDir, "jobs", "*", "*"))
+	left = append(left, records...)
+	hidden, _ := filepath.Glob(filepath.Join(h.StateDir, "jobs", "*", ".*"))
+	left = append(left, hidden...)
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, h.StateDir) {
+			left = append(left, "mount "+line)
+		}
+	}
+	processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, p := range processes {
+		if line, _ := os.ReadFile(p); bytes.Contains(line, []byte(h.dir)) && bytes.HasPrefix(line, []byte(executorBin)) {
+			left = append(left, "process "+strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return left
+}
+
+// checkNothingLeft fails the test for what its jobs left behind, and removes it.
+func (h *host) checkNothingLeft() {
+	for _, what := range h.left() {
+		h.t.Errorf("left behind: %s", what)
+	}
+	if state, err := os.ReadFile(filepath.Join(h.StateDir, "id")); err == nil && h.t.Failed() {
+		remove := strings.ReplaceAll(`docker ps -aq FILTER | xargs -r docker rm -fv
+docker network ls -q FILTER | xargs -r docker network rm
+docker volume ls -q FILTER | xargs -r docker volume rm`, "FILTER", "--filter label=gitlab-go-executor.state="+string(state))
+		_ = exec.CommandContext(context.Background(), "sh", "-c", remove).Run()
+	}
+}
