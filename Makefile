@@ -67,7 +67,7 @@ test: setup lint ## run linters, unit tests, and end-to-end tests with Docker an
 	$(call step,GitLab Runner for the tests,testdata/runner/build.sh)
 	$(call step,go vet,go vet ./...)
 	$(call step,go test,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
-		go test -count=1 -timeout 30m ./...)
+		go test -count=1 -timeout 30m -parallel 4 ./...)
 
 .PHONY: demo
 demo: setup build ## run the sample service's CI job twice and compare

@@ -24,10 +24,10 @@ import (
 func Prepare(call Call) int {
 	return runStage(call, stagePrepare, func(j *job) error {
 		err := j.prepare(context.Background())
-		if err != nil {
-			err = errors.Join(err, j.noteFailure(stagePrepare, outcome.Of(err)))
+		if err == nil {
+			return nil
 		}
-		return err
+		return j.noted(err, j.noteFailure(stagePrepare, outcome.Of(err)))
 	})
 }
 
@@ -168,6 +168,9 @@ func (j *job) startServices(ctx context.Context, plan imagePlan, images []docker
 		return err
 	}
 	limit := time.Duration(j.settings.Docker.WaitForServicesTimeout) * time.Second
+	if limit <= 0 {
+		return nil // the administrator wants no wait
+	}
 	fmt.Fprintf(log, "Waiting for services to be up and running (timeout %s) ...\n", limit)
 	return j.docker.WaitHealthy(ctx, services, limit, log)
 }

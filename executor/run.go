@@ -26,10 +26,7 @@ func Run(call Call, scriptPath string, stage runner.Stage) int {
 			return err
 		}
 		err = j.run(context.Background(), stage, script)
-		if noted := j.note(stage, err); noted != nil {
-			err = errors.Join(err, noted)
-		}
-		return err
+		return j.noted(err, j.note(stage, err))
 	})
 }
 
@@ -44,6 +41,16 @@ func (j *job) openRecord() error {
 		return stateError(err)
 	}
 	return nil
+}
+
+// noted is the error of a stage whose result was noted, or could not be: a full disk must not take the place of the exit code
+// of the script that filled it.
+func (j *job) noted(err, noting error) error {
+	if err == nil || noting == nil {
+		return errors.Join(err, noting)
+	}
+	j.log.WithError(noting).Warn("the result of the stage cannot be noted")
+	return err
 }
 
 // note keeps what a stage says about the job as a whole.
@@ -191,7 +198,7 @@ func (j *job) fetchAgain(ctx context.Context, pinned docker.Image) error {
 	}
 	image, err := j.docker.Ensure(ctx, plan.build, j.call.Stdout)
 	if err != nil {
-		return err
+		return outcome.System(outcome.ContainerLost, "image %s was removed from this host while the job was running: %s", plan.build.Name, err)
 	}
 	if image.ID != pinned.ID {
 		return outcome.System(outcome.ContainerLost, "image %s was removed from this host while the job was running, and is another one now (%s, was %s)", plan.build.Name, image.ID, pinned.ID)

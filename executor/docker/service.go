@@ -80,7 +80,7 @@ func (c *Client) WaitHealthy(ctx context.Context, services []Service, limit time
 
 func (c *Client) healthy(ctx context.Context, s Service, limit time.Duration) error {
 	ports := tcpPorts(s.Image.Exposed)
-	if len(ports) == 0 || limit <= 0 {
+	if len(ports) == 0 {
 		return nil
 	}
 	ctx, cancel := bounded(ctx, limit, fmt.Sprintf("service %s to accept a connection on port %v (settings: docker.wait_for_services_timeout)", s.Name, ports))

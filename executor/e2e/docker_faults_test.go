@@ -134,13 +134,9 @@ func TestAHelperContainerThatIsKilledIsNotTheUsersFault(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "")
 	j := h.newJob(busybox, "echo never").variable("GET_SOURCES_ATTEMPTS", "1")
-	f := h.gitlab
-	f.mu.Lock()
-	f.onClone = func() {
-		out, _ := exec.Command("docker", "ps", "-q", "--filter", "label=gitlab-go-executor.job="+h.instance+"/"+fmtID(j)).Output()
-		_ = exec.Command("docker", append([]string{"kill"}, strings.Fields(string(out))...)...).Run()
-	}
-	f.mu.Unlock()
+	h.gitlab.mu.Lock()
+	h.gitlab.onClone = func() { h.killHelper(j) }
+	h.gitlab.mu.Unlock()
 	r := h.run(j)
 	h.failed(r, "runner_system_failure", 0)
 	h.says(r, "the helper container was stopped while a script ran in it")
@@ -168,4 +164,29 @@ func TestContainersOfAJobShareAVolumeThatGoesWithIt(t *testing.T) {
 	r = h.run(h.newJob(busybox, "ls -A /shared | wc -l"))
 	h.succeeded(r)
 	h.says(r, "O 0\n")
+}
+
+// The second attempt of get_sources comes after clear_worktree, a stage that Runner's documents do not know.
+func TestSourcesThatBrokeOffAreFetchedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	j := h.newJob(busybox, "cat README.md").variable("GET_SOURCES_ATTEMPTS", "2")
+	h.gitlab.mu.Lock()
+	h.gitlab.onClone = func() { h.killHelper(j) }
+	h.gitlab.mu.Unlock()
+	r := h.run(j)
+	h.succeeded(r)
+	h.says(r, "the helper container was stopped while a script ran in it", "hello")
+	if log := h.operatorLog(); !strings.Contains(log, `"stage":"clear_worktree"`) {
+		t.Errorf("there was no clear_worktree:\n%s", log)
+	}
+}
+
+// killHelper kills the job's only running container while its sources are fetched.
+func (h *host) killHelper(j job) {
+	out, err := exec.Command("docker", "ps", "-q", "--filter", "label=gitlab-go-executor.job="+h.instance+"/"+fmtID(j)).Output()
+	if err != nil {
+		h.t.Error(err)
+	}
+	_ = exec.Command("docker", append([]string{"kill"}, strings.Fields(string(out))...)...).Run()
 }
