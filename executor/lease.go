@@ -75,7 +75,8 @@ const (
 	ticks      = 100 // per second: USER_HZ, the same on every architecture that we build for
 )
 
-// startedAt tells when a process began, to a tick, and never too early.
+// startedAt tells when a process began: a tick too early at most, and never too late. So a Runner is never taken to be younger than
+// the payload that it wrote, however soon; a wrapper of prepare starts after config has run, which takes longer than a tick.
 func startedAt(fields []string) (time.Time, error) {
 	since, err := strconv.ParseInt(fields[statStart], 10, 64)
 	if err != nil {
@@ -85,7 +86,7 @@ func startedAt(fields []string) (time.Time, error) {
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &uptime); err != nil {
 		return time.Time{}, err
 	}
-	age := time.Duration(uptime.Nano()) - time.Duration(since+1)*time.Second/ticks
+	age := time.Duration(uptime.Nano()) - time.Duration(since)*time.Second/ticks
 	return time.Now().Add(-age), nil
 }
 

@@ -33,14 +33,14 @@ func TestTheCheckoutIsKeptForTheNextJob(t *testing.T) {
 	h.succeeded(h.run(h.newJob(busybox, "echo kept > .git/kept; echo gone > untracked; echo 1 > /cache/kept")))
 	r := h.run(h.newJob(busybox, "cat .git/kept; ls untracked || echo cleaned; cat /cache/kept"))
 	h.succeeded(r)
-	h.says(r, "kept", "cleaned")
+	h.prints(r, "kept", "1", "cleaned")
 
 	// Nothing crosses a trust tier, so a job of another ref starts from nothing.
 	other := h.newJob(busybox, "ls .git/kept || echo nothing-here", "ls /cache/kept || echo no-cache")
 	other["git_info"].(job)["protected"] = false
 	r = h.run(other)
 	h.succeeded(r)
-	h.says(r, "nothing-here", "no-cache")
+	h.prints(r, "nothing-here", "no-cache")
 }
 
 func TestEveryGitStrategyWorks(t *testing.T) {

@@ -105,7 +105,8 @@ func TestAStartThatComesTooLateIsNotTakenForSuccess(t *testing.T) {
 	})
 	r := h.run(h.newJob(busybox, "echo the script ran", "exit 7"))
 	h.failed(r, "script_failure", 7)
-	h.says(r, "Starting the build container failed, attempt 1 of 3", "the script ran")
+	h.says(r, "Starting the build container failed, attempt 1 of 3")
+	h.prints(r, "the script ran")
 }
 
 // discard is a response that nobody reads.
@@ -160,10 +161,10 @@ func TestContainersOfAJobShareAVolumeThatGoesWithIt(t *testing.T) {
 	r := h.run(h.newJob(busybox, "echo from-the-job > /shared/file", "wget -q -O - 'http://api:8080/file?name=/shared/file'").
 		with("services", []job{{"name": serviceImage, "alias": "api"}}))
 	h.succeeded(r)
-	h.says(r, "O from-the-job")
+	h.prints(r, "from-the-job")
 	r = h.run(h.newJob(busybox, "ls -A /shared | wc -l"))
 	h.succeeded(r)
-	h.says(r, "O 0\n")
+	h.prints(r, "0")
 }
 
 // The second attempt of get_sources comes after clear_worktree, a stage that Runner's documents do not know.
@@ -176,7 +177,8 @@ func TestSourcesThatBrokeOffAreFetchedAgain(t *testing.T) {
 	h.gitlab.mu.Unlock()
 	r := h.run(j)
 	h.succeeded(r)
-	h.says(r, "the helper container was stopped while a script ran in it", "hello")
+	h.says(r, "the helper container was stopped while a script ran in it")
+	h.prints(r, "hello")
 	if log := h.operatorLog(); !strings.Contains(log, `"stage":"clear_worktree"`) {
 		t.Errorf("there was no clear_worktree:\n%s", log)
 	}

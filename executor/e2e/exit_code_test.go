@@ -26,10 +26,10 @@ func TestAFailingAfterScriptDoesNotFailTheJob(t *testing.T) {
 	h := newHost(t, "")
 	r := h.run(h.newJob(busybox, "echo script-ran > /tmp/kept").afterScript("cat /tmp/kept", "exit 3"))
 	h.succeeded(r)
-	h.says(r, "script-ran") // the same container: its files are kept
+	h.prints(r, "script-ran") // the same container: its files are kept
 	r = h.run(h.newJob(busybox, "exit 5").afterScript("echo after=$CI_JOB_STATUS", "exit 3"))
 	h.failed(r, "script_failure", 5)
-	h.says(r, "after=failed")
+	h.prints(r, "after=failed")
 }
 
 func TestAJobThatUsesTooMuchMemoryIsToldSo(t *testing.T) {

@@ -243,6 +243,14 @@ func (h *host) says(r result, texts ...string) {
 	}
 }
 
+// prints checks whole lines of a script's output, which the script's own text, echoed in the job log, cannot be taken for.
+func (h *host) prints(r result, lines ...string) {
+	h.t.Helper()
+	for _, line := range lines {
+		h.says(r, "O "+line+"\n")
+	}
+}
+
 func (h *host) neverSays(r result, texts ...string) {
 	h.t.Helper()
 	for _, text := range texts {

@@ -92,7 +92,7 @@ func TestImagesOfAllKindsRunTheScript(t *testing.T) {
 			t.Errorf("%s: the job failed: %s\n%s", name, r.Error, r.Log)
 			continue
 		}
-		h.says(r, c.say, "hello", "built")
+		h.prints(r, c.say, "hello", "built")
 	}
 }
 

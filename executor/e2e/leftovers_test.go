@@ -32,7 +32,7 @@ func TestTheNextJobCleansUpAfterAKilledRunner(t *testing.T) {
 		}
 		res := h.run(h.newJob(busybox, "echo next"))
 		h.succeeded(res)
-		h.says(res, "concurrent-0") // the dead job's slot is free again
+		h.says(res, "Running on runner-project-42-concurrent-0...") // the dead job's slot is free again
 		for _, left := range h.left() {
 			t.Errorf("killed at %q: %s", moment, left)
 		}
@@ -52,5 +52,5 @@ func TestASecondPrepareOfTheSameJobStartsAfresh(t *testing.T) {
 	first["steps"] = []job{{"name": "script", "script": []string{"echo second attempt"}, "timeout": 300, "when": "on_success"}}
 	res := h.run(first)
 	h.succeeded(res)
-	h.says(res, "second attempt", "concurrent-0")
+	h.prints(res, "second attempt", "Running on runner-project-42-concurrent-0...")
 }

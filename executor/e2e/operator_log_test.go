@@ -21,6 +21,18 @@ func TestWithoutAFileTheOperatorLogIsInTheRunnersLog(t *testing.T) {
 	}
 }
 
+func TestASecretInAnErrorIsMaskedInTheOperatorLog(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	j := h.newJob("registry.example.com/masked-secret-3:1", "echo never")
+	j = j.with("variables", append(j["variables"].([]job), job{"key": "PASSWORD", "value": "masked-secret-3", "masked": true}))
+	h.failed(h.run(j), "script_failure", 1)
+	log := h.operatorLog()
+	if strings.Contains(log, "masked-secret-3") || !strings.Contains(log, "registry.example.com/[MASKED]:1 is not on this runner's host") {
+		t.Errorf("the operator log says\n%s", log)
+	}
+}
+
 func TestEachLineOfTheOperatorLogSaysWhichJob(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "")

@@ -17,13 +17,25 @@ func TestACanceledJobStillRunsItsAfterScript(t *testing.T) {
 	r.signal(syscall.SIGUSR1) // as when somebody presses Cancel
 	res := r.wait()
 	h.failed(res, "job_canceled", 0)
-	h.says(res, "after-script, status canceled", "/tmp/kept", "no-old-process")
+	h.prints(res, "after-script, status canceled", "/tmp/kept", "no-old-process")
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("to stop took %s", took)
 	}
 	if log := h.operatorLog(); !strings.Contains(log, `"outcome":"canceled"`) {
 		t.Errorf("the operator log does not say canceled:\n%s", log)
 	}
+}
+
+func TestEachProcessOfACanceledJobIsAskedToEnd(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	child := `sh -c 'trap "echo asked; exit 0" TERM; echo started; while :; do sleep 0.2; done'`
+	r := h.start(h.newJob(busybox, child))
+	r.waitFor(started)
+	r.signal(syscall.SIGUSR1)
+	res := r.wait()
+	h.failed(res, "job_canceled", 0)
+	h.prints(res, "asked")
 }
 
 func TestAProcessThatIgnoresItsEndIsKilled(t *testing.T) {
