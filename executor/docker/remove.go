@@ -23,10 +23,13 @@ func (c *Client) CreateNetwork(ctx context.Context, owner Owner) (string, error)
 	ctx, cancel := bounded(context.WithoutCancel(ctx), callTimeout, "the creation of the job's network")
 	defer cancel()
 	made, err := c.api.NetworkCreate(ctx, owner.Name, network.CreateOptions{Driver: "bridge", Labels: owner.labels("network")})
-	if err != nil {
-		return "", explain(ctx, err, "create the job's network")
+	switch {
+	case err == nil:
+		return made.ID, nil
+	case strings.Contains(err.Error(), "non-overlapping IPv4 address pool"):
+		return "", explain(ctx, err, "create the job's network, as Docker has no addresses left (set default-address-pools in daemon.json, or run fewer jobs at a time)")
 	}
-	return made.ID, nil
+	return "", explain(ctx, err, "create the job's network")
 }
 
 // removalPause is the time between two attempts to remove what Docker still holds on to.
