@@ -93,14 +93,14 @@ func (f *faultyDocker) once(call string, how func(w http.ResponseWriter, r *http
 func TestAStartThatComesTooLateIsNotTakenForSuccess(t *testing.T) {
 	t.Parallel()
 	f, address := newFaultyDocker(t)
-	h := newHost(t, "host = \""+address+"\"\nstart_timeout = \"3s\"")
+	h := newHost(t, "host = \""+address+"\"\nstart_timeout = \"6s\"")
 	f.once("/start", func(_ http.ResponseWriter, r *http.Request, forward http.Handler) {
 		late := r.Clone(context.WithoutCancel(r.Context()))
 		go func() {
-			time.Sleep(4 * time.Second)
+			time.Sleep(7 * time.Second)
 			forward.ServeHTTP(&discard{header: http.Header{}}, late)
 		}()
-		time.Sleep(4 * time.Second)
+		time.Sleep(7 * time.Second)
 		panic(http.ErrAbortHandler)
 	})
 	r := h.run(h.newJob(busybox, "echo the script ran", "exit 7"))
