@@ -3,6 +3,8 @@ package ci
 import (
 	"slices"
 	"strings"
+
+	"github.com/agext/levenshtein"
 )
 
 // supported are the keywords of a job that Parse understands.
@@ -75,30 +77,9 @@ func unknown(word string, known ...string) string {
 func nearest(word string, known []string) string {
 	best, found := 1+max(2, len(word)/3), "" // two letters that changed places are two edits
 	for _, k := range known {
-		if d := distance(strings.ToLower(word), k); d < best {
+		if d := levenshtein.Distance(strings.ToLower(word), k, nil); d < best {
 			best, found = d, k
 		}
 	}
 	return found
-}
-
-// distance counts the edits between two words (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			edit := diagonal
-			if a[i] != b[j] {
-				edit++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(edit, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
