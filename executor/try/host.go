@@ -12,11 +12,8 @@ import (
 	"time"
 )
 
-// goSettings are what a Go command needs to know of the network it is in, with the values that it has anyway.
-var goSettings = map[string]string{
-	"GOPROXY": "https://proxy.golang.org,direct", "GOSUMDB": "sum.golang.org",
-	"GOPRIVATE": "", "GONOPROXY": "", "GONOSUMDB": "", "GOINSECURE": "",
-}
+// goSettings are what a Go command needs to know of the network it is in.
+var goSettings = []string{"GOINSECURE", "GONOPROXY", "GONOSUMDB", "GOPRIVATE", "GOPROXY", "GOSUMDB"}
 
 // proxies are the variables that lead programs out of a network; both spellings are in use.
 var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
@@ -24,10 +21,8 @@ var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "h
 // fromHost are the variables through which a job gets at modules in the same way as this host does.
 func fromHost(goEnv map[string]string, getenv func(string) string) variables {
 	var vs variables
-	for _, name := range sorted(goSettings) {
-		value := goEnv[name]
-		// go env answers with GOPRIVATE for the two that it stands in for.
-		if value != "" && value != goSettings[name] && (name == "GOPRIVATE" || value != goEnv["GOPRIVATE"]) {
+	for _, name := range goSettings {
+		if value := goEnv[name]; value != "" {
 			vs.set(name, value)
 		}
 	}
@@ -39,20 +34,21 @@ func fromHost(goEnv map[string]string, getenv func(string) string) variables {
 	return vs
 }
 
-// hostGoEnv asks this host's Go, which also knows what `go env -w` has set; without a Go, the environment.
+// hostGoEnv asks this host's Go (1.23 or newer) what differs from what every Go has; `go env -w` may have set it. Without such a
+// Go it is the environment that tells.
 func hostGoEnv(ctx context.Context, getenv func(string) string) map[string]string {
-	values := map[string]string{}
-	for name := range goSettings {
-		values[name] = getenv(name)
-	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", append([]string{"env", "-json"}, sorted(goSettings)...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"env", "-changed", "-json"}, goSettings...)...)
 	cmd.Dir = os.TempDir() // of no module, whose go line could ask for another toolchain
 	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOWORK=off", "GOFLAGS=")
 	cmd.WaitDelay = time.Second
-	if text, err := cmd.Output(); err == nil {
-		_ = json.Unmarshal(text, &values) // what is no JSON leaves the environment's values
+	values := map[string]string{}
+	if text, err := cmd.Output(); err == nil && json.Unmarshal(text, &values) == nil {
+		return values
+	}
+	for _, name := range goSettings {
+		values[name] = getenv(name)
 	}
 	return values
 }

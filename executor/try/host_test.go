@@ -61,3 +61,18 @@ func TestWhatIsMountedInTheFolderOutlivesIt(t *testing.T) {
 		t.Errorf("the mount holds %q", got)
 	}
 }
+
+func TestGoTellsWhatDiffersFromItsDefaults(t *testing.T) {
+	t.Setenv("GOPRIVATE", "*.example.com") // from which go env derives GONOPROXY and GONOSUMDB
+	t.Setenv("GOPROXY", "https://goproxy.example.com")
+	t.Setenv("GOSUMDB", "")
+	t.Setenv("GOENV", "off")
+	got := hostGoEnv(t.Context(), os.Getenv)
+	if len(got) != 2 || got["GOPRIVATE"] != "*.example.com" || got["GOPROXY"] != "https://goproxy.example.com" {
+		t.Errorf("got %v", got)
+	}
+	t.Setenv("PATH", "/nowhere") // a host without Go
+	if got = hostGoEnv(t.Context(), os.Getenv); got["GOPROXY"] != "https://goproxy.example.com" || got["GOSUMDB"] != "" {
+		t.Errorf("without Go: %v", got)
+	}
+}
