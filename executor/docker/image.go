@@ -16,6 +16,7 @@ import (
 	"github.com/docker/docker/api/types/registry"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
 )
 
 // Image is an image that is on the host, pinned for the job by its id.
@@ -35,7 +36,7 @@ func (i Image) runsOn(platform string) bool {
 // ImageRequest asks for an image to be made available.
 type ImageRequest struct {
 	Name     string
-	Policies []PullPolicy // tried in order until one succeeds
+	Policies []string // tried in order until one succeeds
 	Platform string
 	Logins   []Login
 }
@@ -75,17 +76,17 @@ func worst(failed []error) error {
 	return errors.Join(failed...)
 }
 
-func (c *Client) ensureBy(ctx context.Context, policy PullPolicy, req ImageRequest, log io.Writer) (Image, error) {
+func (c *Client) ensureBy(ctx context.Context, policy string, req ImageRequest, log io.Writer) (Image, error) {
 	switch policy {
-	case PullAlways:
+	case settings.PullAlways:
 		return c.pull(ctx, req, log)
-	case PullIfNotPresent:
+	case settings.PullIfNotPresent:
 		img, err := c.inspect(ctx, req.Name)
 		if errdefs.IsNotFound(err) || err == nil && !img.runsOn(req.Platform) {
 			return c.pull(ctx, req, log)
 		}
 		return img, explain(ctx, err, "inspect image %s", req.Name)
-	case PullNever:
+	case settings.PullNever:
 		img, err := c.inspect(ctx, req.Name)
 		if err == nil && !img.runsOn(req.Platform) {
 			return Image{}, outcome.Job(outcome.ImageNotFound, "image %s is on this runner's host for platform %s/%s, not for %s, and pull_policy %q forbids to pull it",
@@ -202,6 +203,6 @@ func registryAuth(name string, logins []Login) (string, error) {
 
 // EnsureImage makes an image available for a command that a person runs: it pulls only what the host lacks.
 func (c *Client) EnsureImage(ctx context.Context, name string, log io.Writer) error {
-	_, err := c.Ensure(ctx, ImageRequest{Name: name, Policies: []PullPolicy{PullIfNotPresent}}, log)
+	_, err := c.Ensure(ctx, ImageRequest{Name: name, Policies: []string{settings.PullIfNotPresent}}, log)
 	return err
 }

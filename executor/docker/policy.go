@@ -10,20 +10,10 @@ import (
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 )
 
-// PullPolicy says when an image is pulled, in GitLab's words.
-type PullPolicy string
-
-// GitLab's pull policies.
-const (
-	PullAlways       PullPolicy = "always"
-	PullIfNotPresent PullPolicy = "if-not-present"
-	PullNever        PullPolicy = "never"
-)
-
 // PullPolicies decides which policies apply to an image, in order: the job's where it names some, else the settings'.
 // The job's are cut down to those allowed; without an allowed list the settings' own are the list (common/config.go,
 // GetAllowedPullPolicies). key names the place in the job's definition for the error.
-func PullPolicies(key string, job, configured, allowed []string) ([]PullPolicy, error) {
+func PullPolicies(key string, job, configured, allowed []string) ([]string, error) {
 	if len(allowed) == 0 {
 		allowed = configured
 	}
@@ -31,10 +21,10 @@ func PullPolicies(key string, job, configured, allowed []string) ([]PullPolicy, 
 	if len(job) > 0 {
 		wanted = job
 	}
-	var policies []PullPolicy
+	var policies []string
 	for _, p := range wanted {
 		if slices.Contains(allowed, p) {
-			policies = append(policies, PullPolicy(p))
+			policies = append(policies, p)
 		}
 	}
 	if len(policies) == 0 {

@@ -24,12 +24,8 @@ func TestPullPolicies(t *testing.T) {
 	}
 	for name, c := range cases {
 		got, err := PullPolicies("image", c.job, c.configured, c.allowed)
-		var texts []string
-		for _, p := range got {
-			texts = append(texts, string(p))
-		}
-		if !slices.Equal(texts, c.want) || (err == nil) != (c.want != nil) {
-			t.Errorf("%s: %q, %v; want %q", name, texts, err, c.want)
+		if !slices.Equal(got, c.want) || (err == nil) != (c.want != nil) {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, c.want)
 		}
 		if err != nil && (outcome.Of(err).Reason != outcome.PullPolicy || !outcome.Of(err).UsersFault() || !strings.Contains(err.Error(), "allowed: ")) {
 			t.Errorf("%s: a user cannot act on %v", name, err)

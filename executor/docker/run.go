@@ -21,9 +21,14 @@ type Run struct {
 	client *Client
 	id     string
 	conn   types.HijackedResponse
+	end    end
+	cancel context.CancelFunc
+}
+
+// end is where a container's end, or why it cannot be awaited, will be told.
+type end struct {
 	exited <-chan container.WaitResponse
 	failed <-chan error
-	cancel context.CancelFunc
 }
 
 // StartRun starts a container made with Stdin and attaches to it. The container may have run before: its file system is
@@ -45,10 +50,11 @@ func (c *Client) StartRun(ctx context.Context, id string) (*Run, error) {
 		return nil, explain(ctx, err, "attach to the build container")
 	}
 	r.conn = conn
-	if _, err := handshake(ctx, "the build container's end to be watched", func() (bool, error) {
-		r.exited, r.failed = c.api.ContainerWait(long, id, container.WaitConditionNextExit)
-		return true, nil
-	}, func(bool) {}); err != nil {
+	r.end, err = handshake(ctx, "the build container's end to be watched", func() (end, error) {
+		exited, failed := c.api.ContainerWait(long, id, container.WaitConditionNextExit)
+		return end{exited, failed}, nil
+	}, func(end) {})
+	if err != nil {
 		r.close()
 		return nil, explain(ctx, err, "wait for the build container")
 	}
@@ -138,10 +144,10 @@ func (r *Run) wait(ctx context.Context, copied <-chan error, grace time.Duration
 	var cause error
 	for cause == nil {
 		select {
-		case end := <-r.exited:
+		case exit := <-r.end.exited:
 			r.drain(copied)
-			return r.ended(ctx, end)
-		case err := <-r.failed:
+			return r.ended(ctx, exit)
+		case err := <-r.end.failed:
 			cause = explain(ctx, err, "wait for the end of the script")
 		case err := <-copied:
 			copied = nil // the end of the output is soon followed by that of the container
@@ -168,9 +174,9 @@ func (r *Run) drain(copied <-chan error) {
 	}
 }
 
-func (r *Run) ended(ctx context.Context, end container.WaitResponse) (Result, error) {
-	if end.Error != nil {
-		return Result{}, outcome.System(outcome.DockerFailed, "cannot wait for the end of the script: %s", end.Error.Message)
+func (r *Run) ended(ctx context.Context, exit container.WaitResponse) (Result, error) {
+	if exit.Error != nil {
+		return Result{}, outcome.System(outcome.DockerFailed, "cannot wait for the end of the script: %s", exit.Error.Message)
 	}
 	state, err := r.client.state(ctx, r.id)
 	if err != nil {
@@ -179,5 +185,5 @@ func (r *Run) ended(ctx context.Context, end container.WaitResponse) (Result, er
 	if state.Dead || state.Status == "removing" {
 		return Result{}, errRemoved()
 	}
-	return Result{Code: int(end.StatusCode), OOM: state.OOMKilled}, nil
+	return Result{Code: int(exit.StatusCode), OOM: state.OOMKilled}, nil
 }

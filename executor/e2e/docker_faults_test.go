@@ -135,9 +135,7 @@ func TestAHelperContainerThatIsKilledIsNotTheUsersFault(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "")
 	j := h.newJob(busybox, "echo never").variable("GET_SOURCES_ATTEMPTS", "1")
-	h.gitlab.mu.Lock()
-	h.gitlab.onClone = func() { h.killHelper(j) }
-	h.gitlab.mu.Unlock()
+	h.gitlab.atClone(func() { h.killHelper(j) })
 	r := h.run(j)
 	h.failed(r, "runner_system_failure", 0)
 	h.says(r, "the helper container was stopped while a script ran in it")
@@ -172,9 +170,7 @@ func TestSourcesThatBrokeOffAreFetchedAgain(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "")
 	j := h.newJob(busybox, "cat README.md").variable("GET_SOURCES_ATTEMPTS", "2")
-	h.gitlab.mu.Lock()
-	h.gitlab.onClone = func() { h.killHelper(j) }
-	h.gitlab.mu.Unlock()
+	h.gitlab.atClone(func() { h.killHelper(j) })
 	r := h.run(j)
 	h.succeeded(r)
 	h.says(r, "the helper container was stopped while a script ran in it")

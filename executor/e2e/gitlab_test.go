@@ -21,7 +21,7 @@ type gitlab struct {
 	mu   sync.Mutex
 	zips map[string][]byte // job id → artifacts archive
 
-	onClone func() // called once, when a job begins to fetch its sources
+	onClone func()
 }
 
 func newGitLab(t *testing.T) *gitlab {
@@ -57,6 +57,13 @@ func newGitLab(t *testing.T) *gitlab {
 	t.Cleanup(server.Close)
 	g.URL = server.URL
 	return g
+}
+
+// atClone has a function called once, when a job begins to fetch its sources.
+func (g *gitlab) atClone(do func()) {
+	g.mu.Lock()
+	g.onClone = do
+	g.mu.Unlock()
 }
 
 func (g *gitlab) upload(w http.ResponseWriter, r *http.Request) {

@@ -135,21 +135,3 @@ func formatter(format string) (logrus.Formatter, error) {
 		return nil, fmt.Errorf("log.format = %q: allowed are %s, %s", format, settings.FormatText, settings.FormatJSON)
 	}
 }
-
-// Line says what a line is about. What is empty is left out of it.
-type Line struct {
-	Job, Project, Stage, Outcome, Reason string
-}
-
-// Fields returns what is known, for (*logrus.Logger).WithFields.
-func (l Line) Fields() logrus.Fields {
-	fields := logrus.Fields{}
-	for name, value := range map[string]string{
-		FieldJob: l.Job, FieldProject: l.Project, FieldStage: l.Stage, FieldOutcome: l.Outcome, FieldReason: l.Reason,
-	} {
-		if value != "" {
-			fields[name] = value
-		}
-	}
-	return fields
-}

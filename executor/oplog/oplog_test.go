@@ -63,14 +63,14 @@ func TestTheStagesOfAJobTellTheOperatorAtCleanup(t *testing.T) {
 	var jobLog, runnerLog bytes.Buffer
 	for _, stage := range []string{"config", "prepare", "run"} {
 		log, closer := start(t, text(), Options{Mode: Queue, TempDir: folder, Stderr: &jobLog})
-		log.WithFields(Line{Job: "17", Stage: stage}.Fields()).Info("begins")
+		log.WithFields(logrus.Fields{FieldJob: "17", FieldStage: stage}).Info("begins")
 		finish(t, closer)
 	}
 	if info, err := os.Stat(queue); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the queue is for its owner only: %v, %v", info, err)
 	}
 	log, closer := start(t, text(), Options{Mode: Flush, TempDir: folder, Stderr: &runnerLog})
-	log.WithFields(Line{Job: "17", Stage: "cleanup", Outcome: "script_failed"}.Fields()).Warn("over")
+	log.WithFields(logrus.Fields{FieldJob: "17", FieldStage: "cleanup", FieldOutcome: "script_failed"}).Warn("over")
 	finish(t, closer)
 
 	if jobLog.Len() > 0 {

@@ -119,7 +119,7 @@ func TestHostileNamesStayOnTheirLine(t *testing.T) {
 			t.Run(name+"/"+format, func(t *testing.T) {
 				t.Parallel()
 				got := record(t, format, func(l *logrus.Logger) {
-					l.WithFields(Line{Job: hostile, Project: hostile}.Fields()).WithError(errors.New(hostile)).Info(hostile)
+					l.WithFields(logrus.Fields{FieldJob: hostile, FieldProject: hostile}).WithError(errors.New(hostile)).Info(hostile)
 				})
 				line, rest, _ := strings.Cut(got, "\n")
 				if rest != "" || strings.ContainsAny(line, "\r\x00\x1b\a\u2028\u2029") {
@@ -149,20 +149,6 @@ func TestNoFieldCostsTheLine(t *testing.T) {
 					t.Errorf("got %q", got)
 				}
 			})
-		}
-	}
-}
-
-func TestALineSaysWhatIsKnown(t *testing.T) {
-	t.Parallel()
-	line := Line{Job: "17", Project: "group/app", Stage: "run", Outcome: "timed_out", Reason: "exact"}
-	got := record(t, settings.FormatText, func(l *logrus.Logger) {
-		l.WithFields(line.Fields()).Info("all")
-		l.WithFields(Line{}.Fields()).Info("none")
-	})
-	for i, want := range []string{"msg=all job=17 outcome=timed_out project=group/app reason=exact stage=run", "level=info msg=none"} {
-		if line := strings.Split(got, "\n")[i]; !strings.HasSuffix(line, want) {
-			t.Errorf("got %s, want …%s", line, want)
 		}
 	}
 }
