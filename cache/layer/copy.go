@@ -1,0 +1,131 @@
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
+)
+
+// Copy is the Driver that copies: the reference for what Image does, and what hosts without loop devices or overlays have.
+type Copy struct{ host Host }
+
+var _ Driver = (*Copy)(nil)
+
+// NewCopy makes the driver of a host.
+func NewCopy(h Host) *Copy { return &Copy{host: h} }
+
+// Layer unpacks the layer.
+func (d *Copy) Layer(ctx context.Context, digest string) (string, error) {
+	if err := checkDigest(digest); err != nil {
+		return "", err
+	}
+	dir := d.host.Mnt(digest)
+	if unpacked(dir) {
+		return dir, nil
+	}
+	if _, err := os.Stat(d.host.File(digest)); err != nil {
+		return "", err
+	}
+	unlock, err := d.host.lock(ctx, flock.Exclusive, digest)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if unpacked(dir) {
+		return dir, nil
+	}
+	if err := d.unpack(ctx, digest); err != nil {
+		return "", fmt.Errorf("unpack layer %.12s: %w", digest, err)
+	}
+	return dir, nil
+}
+
+// unpacked says whether the layer is there. It comes by a rename, so it is there whole; an empty folder is what a mount left.
+func unpacked(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, Tree))
+	return err == nil
+}
+
+func (d *Copy) unpack(ctx context.Context, digest string) error {
+	path, err := aside(d.host.mnt(), staging)
+	if err != nil {
+		return err
+	}
+	t := newTool(ctx, "unsquashfs", "-quiet", "-no-progress", "-no-xattrs", "-strict-errors",
+		"-processors", strconv.Itoa(min(runtime.NumCPU(), writerProcessors)), "-dest", path, d.host.File(digest))
+	err = t.run()
+	if err != nil {
+		err = d.host.blame(ctx, digest, err)
+	} else {
+		err = complete(path)
+	}
+	if err == nil {
+		err = os.Rename(path, d.host.Mnt(digest))
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(path))
+	}
+	return nil
+}
+
+// Release removes what was unpacked.
+func (d *Copy) Release(ctx context.Context, digest string) error { return d.host.release(ctx, digest) }
+
+// Held lists what is unpacked.
+func (d *Copy) Held(context.Context) ([]string, error) {
+	entries, err := os.ReadDir(d.host.mnt())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var digests []string
+	for _, e := range entries {
+		if checkDigest(e.Name()) == nil && unpacked(d.host.Mnt(e.Name())) {
+			digests = append(digests, e.Name())
+		}
+	}
+	return digests, nil
+}
+
+// Mount copies the trees of the layers, the lowest first. The folder appears when it is whole; one that is there is kept.
+func (d *Copy) Mount(ctx context.Context, w Work, layers []string) error {
+	unlock, err := w.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.Chmod(w.Dir, 0o700); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(w.Merged()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	path := filepath.Join(w.Dir, staging+merged)
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	if err := newFolder(path, 0o777); err != nil {
+		return err
+	}
+	unlockLayers, err := d.host.hold(ctx, layers, d.Layer, unpacked)
+	if err != nil {
+		return err
+	}
+	defer unlockLayers()
+	for _, digest := range slices.Backward(layers) {
+		if err := copyTree(ctx, filepath.Join(d.host.Mnt(digest), Tree), path); err != nil {
+			return fmt.Errorf("copy layer %.12s: %w", digest, err)
+		}
+	}
+	return os.Rename(path, w.Merged())
+}
+
+// Unmount does nothing: the changes are where they are.
+func (d *Copy) Unmount(context.Context, Work) error { return nil }

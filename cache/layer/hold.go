@@ -1,0 +1,63 @@
+package layer
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
+)
+
+// lock keeps others from making layers readable, or ending that, at the same time. Sixteen locks for all layers leave sixteen
+// files, where one for each would leave any number: a lock's file cannot be removed safely. They are taken in order, so that
+// nobody waits for somebody who waits for him.
+func (h Host) lock(ctx context.Context, how flock.How, digests ...string) (unlock func(), err error) {
+	needed := map[string]bool{}
+	for _, digest := range digests {
+		needed[".lock-"+digest[:1]] = true
+	}
+	var held []func()
+	unlock = func() {
+		for _, one := range held {
+			one()
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(needed)) {
+		one, err := flock.Lock(ctx, filepath.Join(h.mnt(), name), how)
+		if err != nil {
+			unlock()
+			return nil, err
+		}
+		held = append(held, one)
+	}
+	return unlock, nil
+}
+
+// holdAttempts is how often layers are made readable that somebody releases meanwhile.
+const holdAttempts = 20
+
+// hold makes layers readable and keeps others from releasing them until unlock is called. That cannot be one step,
+// since making them readable takes the same locks for itself.
+func (h Host) hold(
+	ctx context.Context, layers []string, read func(context.Context, string) (string, error), readable func(dir string) bool,
+) (unlock func(), err error) {
+	for range holdAttempts {
+		for _, digest := range layers {
+			if _, err := read(ctx, digest); err != nil {
+				return nil, err
+			}
+		}
+		unlock, err := h.lock(ctx, flock.Shared, layers...)
+		if err != nil {
+			return nil, err
+		}
+		gone := func(digest string) bool { return !readable(h.Mnt(digest)) }
+		if !slices.ContainsFunc(layers, gone) {
+			return unlock, nil
+		}
+		unlock()
+	}
+	return nil, errors.New("somebody releases the layers again and again while they are being mounted")
+}
