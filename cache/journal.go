@@ -1,0 +1,167 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Entry is what a job tells those after it: which layer it added to the pool, and what it used of the layers that were there. It
+// names no layers but its own and those that its own replaces: what it was mounted over is evidence of use, never a reason to
+// mount that again.
+type Entry struct {
+	Key     string    `json:"-"`
+	Created time.Time `json:"created"`
+	Job     string    `json:"job"`
+	Speaker string    `json:"speaker"` // whose word on what is used this is: jobs of one name and ref
+	Graphs  []string  `json:"graphs"`  // graph hashes that it stands for, the newest first; a compaction's has several
+	Layer   *LayerRef `json:"layer"`   // null if the job had nothing to add
+	// Used has a bit for each item of a layer, by the layer's digest, in the order of the layer's index: whether the job opened it.
+	// A compaction has none, and neither has a job that failed or could not be watched.
+	Used map[string]Bits `json:"used,omitempty"`
+	// Carried is what speakers had said of the items of Layer before a compaction made it.
+	Carried map[string]Word `json:"carried,omitempty"`
+	// Replaces are the digests of layers of older entries that are no part of the pool any more, and since when. Their objects are
+	// deleted a day later: another host may just be reading them.
+	Replaces map[string]time.Time `json:"replaces,omitempty"`
+}
+
+// Word is what a speaker says of a layer: a bit for each item that it used.
+type Word struct {
+	At   time.Time `json:"at"`
+	Used Bits      `json:"used"`
+}
+
+// LayerRef is a layer in the words of a journal.
+type LayerRef struct {
+	Digest  string   `json:"digest"`
+	Size    int64    `json:"size"`              // bytes of the layer file
+	Items   int      `json:"items"`             // in its index
+	Counted int      `json:"counted"`           // of these, those that hits are counted by: modules, compiled packages
+	Modules []string `json:"modules,omitempty"` // the modules that it holds, path@version
+}
+
+// Limits of what is read of a journal. Compaction keeps it far shorter.
+const (
+	maxEntries   = 500
+	maxEntrySize = 8 << 20 // bytes
+	readAtOnce   = 16
+)
+
+func parseEntry(key string, data []byte) (Entry, error) {
+	e := Entry{Key: key}
+	if err := json.Unmarshal(data, &e); err != nil {
+		return Entry{}, Because(Corrupt, "entry %s: %w", key, err)
+	}
+	digests := slices.Collect(maps.Keys(e.Replaces))
+	if e.Layer != nil {
+		digests = append(digests, e.Layer.Digest)
+		if e.Layer.Size <= 0 || e.Layer.Items < 0 || e.Layer.Counted < 0 {
+			return Entry{}, Because(Corrupt, "entry %s: its layer has size %d, %d items, %d counted", key, e.Layer.Size, e.Layer.Items, e.Layer.Counted)
+		}
+	}
+	for digest := range e.Used {
+		digests = append(digests, digest)
+	}
+	for _, digest := range digests {
+		if !hash.MatchString(digest) {
+			return Entry{}, Because(Corrupt, "entry %s: %q is no digest", key, digest)
+		}
+	}
+	return e, nil
+}
+
+// journal reads the entries of a pool, the newest first. Entries that cannot be read are left out and told in problems; an
+// error means that the store gave nothing.
+func (c *Cache) journal(ctx context.Context, p pool) (entries []Entry, problems []error, err error) {
+	objects, err := c.store.List(ctx, p.prefix, maxEntries)
+	if err != nil {
+		return nil, nil, storeError(ctx, err)
+	}
+	all := make([]Entry, len(objects))
+	failed := make([]error, len(objects))
+	var group errgroup.Group
+	group.SetLimit(readAtOnce)
+	for i, o := range objects {
+		if !p.isEntry(o.Key) {
+			continue
+		}
+		group.Go(func() error {
+			data, err := c.store.Get(ctx, o.Key, maxEntrySize)
+			if err == nil {
+				all[i], err = parseEntry(o.Key, data)
+			} else {
+				err = storeError(ctx, err)
+			}
+			failed[i] = err
+			return nil
+		})
+	}
+	_ = group.Wait()
+	for i, e := range all {
+		switch {
+		case failed[i] == nil && e.Key != "":
+			entries = append(entries, e)
+		case errors.Is(failed[i], fs.ErrNotExist): // removed since the listing
+		case failed[i] != nil:
+			problems = append(problems, failed[i])
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	return entries, problems, nil
+}
+
+// storeError gives an error of the store its reason.
+func storeError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
+	}
+	return Because(StoreUnreachable, "the store: %w", err)
+}
+
+// write publishes an entry. What it names has to be in the store already.
+func (c *Cache) write(ctx context.Context, p pool, e Entry) error {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	if err := c.store.Put(ctx, p.entryKey(e.Created, e.Graphs[0], e.Job), data); err != nil {
+		return storeError(ctx, err)
+	}
+	return nil
+}
+
+// living are the layers of a journal that no newer entry has replaced, those of the graph first, then the newest first: near is on
+// top. A layer that several entries name comes once. No more than depth of them: what is left out is only missed.
+func living(entries []Entry, graph string, depth int) (layers []LayerRef, exact bool) {
+	replaced, seen := map[string]bool{}, map[string]bool{}
+	var near, far []LayerRef
+	for _, e := range entries {
+		mine := e.isFor(graph)
+		exact = exact || mine
+		if l := e.Layer; l != nil && !replaced[l.Digest] && !seen[l.Digest] {
+			seen[l.Digest] = true
+			if mine {
+				near = append(near, *l)
+			} else {
+				far = append(far, *l)
+			}
+		}
+		for digest := range e.Replaces {
+			replaced[digest] = true
+		}
+	}
+	layers = slices.Concat(near, far)
+	return layers[:min(len(layers), depth)], exact
+}
+
+func (e Entry) isFor(graph string) bool { return slices.Contains(e.Graphs, graphKey(graph)) }

@@ -1,0 +1,124 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
+)
+
+// plan is what Restore decided for a job. Its file in the job's work folder is also the lease on its layers: it is written before
+// they are fetched and mounted, and what a plan names is neither removed nor unmounted (see leased).
+type plan struct {
+	Request Request           `json:"request"`
+	Created time.Time         `json:"created"`
+	Layers  []held            `json:"layers"`  // the topmost first
+	Reasons map[string]Reason `json:"reasons"` // by kind
+	Damaged []held            `json:"damaged"` // layers that the tier's own journal names, and that are missing or not what they should be
+}
+
+// held is a layer of a plan.
+type held struct {
+	LayerRef
+	Kind      string `json:"kind"`
+	Tier      string `json:"tier"`
+	FromStore bool   `json:"from_store"` // this host did not have it
+}
+
+const planName = "plan.json"
+
+func (p *plan) digests() []string {
+	digests := make([]string, len(p.Layers))
+	for i, l := range p.Layers {
+		digests[i] = l.Digest
+	}
+	return digests
+}
+
+// of are the layers of one kind.
+func (p *plan) of(kindName string) []held {
+	return slices.DeleteFunc(slices.Clone(p.Layers), func(l held) bool { return l.Kind != kindName })
+}
+
+// drop forgets a layer that cannot be had. One that is damaged is taken off the journal by Save, where that is the tier's own.
+func (p *plan) drop(digest string, why error) {
+	for _, l := range p.Layers {
+		if l.Digest == digest && l.Tier == p.Request.Tier && ReasonOf(why) == Corrupt {
+			p.Damaged = append(p.Damaged, l)
+		}
+	}
+	p.Layers = slices.DeleteFunc(p.Layers, func(l held) bool { return l.Digest == digest })
+}
+
+// leaseLock orders leases and removals: who removes a layer holds it alone and reads all leases; who takes a lease shares it. What
+// is leased after the removal is fetched again.
+func (c *Cache) leaseLock() string { return filepath.Join(c.Dir, "layers", ".lease") }
+
+// lease writes the plan.
+func (c *Cache) lease(ctx context.Context, dir string, p *plan) error {
+	unlock, err := flock.Lock(ctx, c.leaseLock(), flock.Shared)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	data, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	work := WorkOf(dir).Dir
+	if err := os.MkdirAll(work, 0o700); err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(work, planName), data)
+}
+
+func readPlan(work string) (*plan, error) {
+	data, err := os.ReadFile(filepath.Join(work, planName))
+	if err != nil {
+		return nil, err
+	}
+	var p plan
+	if err := json.Unmarshal(data, &p); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(work, planName), err)
+	}
+	return &p, nil
+}
+
+// leased are the layers that some plan of the host names. Jobs whose lease has died are reaped by prepare, which removes their
+// plans; until then their layers stay.
+func (c *Cache) leased() (map[string]bool, error) {
+	leased := map[string]bool{}
+	for _, pattern := range []string{filepath.Join("jobs", "*", "*", "cache"), filepath.Join(salvageFolder, "*", "cache")} {
+		works, err := filepath.Glob(filepath.Join(escapeGlob(c.Dir), pattern))
+		if err != nil {
+			return nil, err
+		}
+		for _, work := range works {
+			p, err := readPlan(work)
+			if os.IsNotExist(err) {
+				continue
+			}
+			if err != nil {
+				return nil, err // who cannot tell what is in use must not remove anything
+			}
+			for _, digest := range p.digests() {
+				leased[digest] = true
+			}
+		}
+	}
+	return leased, nil
+}
+
+// replaceFile writes a file that appears whole or not at all.
+func replaceFile(path string, data []byte) error {
+	staged := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if err := os.WriteFile(staged, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(staged, path)
+}

@@ -1,0 +1,265 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
+)
+
+// maxDepth is how many layers of one pool are mounted. The kernel takes 500 in all (fs/overlayfs/super.c, OVL_MAX_STACK);
+// compaction keeps a pool below this.
+const maxDepth = 32
+
+// Restored is what a job's caches begin with.
+type Restored struct {
+	Reason   Reason
+	Layers   int
+	Fetched  int   // of the layers, those that this host did not have
+	Bytes    int64 // of all layer files
+	Wanted   int   // modules that the graph names
+	There    int   // of these, those that the base holds
+	Packages int   // compiled packages in the base
+	Seconds  float64
+	Merged   string  // the folder to show to the job
+	Problems []error // what went wrong and cost no more than warmth
+}
+
+// Restore makes the caches of a job below its own folder dir, which lies below the state directory, on one filesystem with it. After an error nothing is left of
+// it, and the job has to do without.
+func (c *Cache) Restore(ctx context.Context, dir string, r Request) (Restored, error) {
+	began := time.Now()
+	if err := r.check(); err != nil {
+		return Restored{}, err
+	}
+	restored, err := c.restore(ctx, dir, r)
+	if err != nil {
+		left := c.Discard(context.WithoutCancel(ctx), dir)
+		return Restored{Reason: ReasonOf(err)}, errors.Join(err, left)
+	}
+	restored.Seconds = time.Since(began).Seconds()
+	return restored, nil
+}
+
+func (c *Cache) restore(ctx context.Context, dir string, r Request) (Restored, error) {
+	work := WorkOf(dir)
+	p, problems, err := c.fetched(ctx, dir, r)
+	if err != nil {
+		return Restored{}, err
+	}
+	readable, err := c.readable(ctx, p)
+	problems = append(problems, readable...)
+	if err != nil {
+		return Restored{}, err
+	}
+	if err := c.lease(ctx, dir, p); err != nil { // with what could be had
+		return Restored{}, err
+	}
+	if err := c.driver.Mount(ctx, work, p.digests()); err != nil {
+		return Restored{}, err
+	}
+	for _, name := range r.Kinds {
+		if err := kinds[name].Prepare(filepath.Join(work.Merged(), name)); err != nil {
+			return Restored{}, err
+		}
+	}
+	return p.summary(work, problems), nil
+}
+
+// fetched chooses the layers, leases them and brings them to the host. If one has gone meanwhile, another job may have replaced it:
+// the journal is read once more. Then it goes without.
+func (c *Cache) fetched(ctx context.Context, dir string, r Request) (*plan, []error, error) {
+	for attempt := 1; ; attempt++ {
+		p, problems := c.choose(ctx, r)
+		if ctx.Err() != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+		if err := c.lease(ctx, dir, p); err != nil {
+			return nil, nil, err
+		}
+		failed, err := c.fetch(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		gone := slices.ContainsFunc(failed, func(err error) bool { return errors.Is(err, fs.ErrNotExist) })
+		if !gone || attempt == 2 {
+			return p, append(problems, failed...), nil
+		}
+	}
+}
+
+// choose reads the journals and decides about the layers. A journal that cannot be read costs its layers and no more.
+func (c *Cache) choose(ctx context.Context, r Request) (*plan, []error) {
+	p := &plan{Request: r, Created: time.Now(), Reasons: map[string]Reason{}}
+	if r.Mode == FromNewest {
+		for _, name := range r.Kinds {
+			p.Reasons[name] = Refreshed
+		}
+		return p, nil
+	}
+	var problems []error
+	for _, name := range r.Kinds {
+		reason, bad := c.chooseKind(ctx, p, name)
+		p.Reasons[name] = reason
+		problems = append(problems, bad...)
+	}
+	return p, problems
+}
+
+func (c *Cache) chooseKind(ctx context.Context, p *plan, name string) (Reason, []error) {
+	var problems []error
+	reason := Reason("")
+	for _, tier := range p.Request.tiers() {
+		entries, bad, err := c.journal(ctx, p.Request.pool(tier, name))
+		problems = append(problems, bad...)
+		if err != nil {
+			return ReasonOf(err), append(problems, err)
+		}
+		layers, exact := living(entries, p.Request.Graph, maxDepth)
+		for _, l := range layers {
+			p.Layers = append(p.Layers, held{LayerRef: l, Kind: name, Tier: tier})
+		}
+		switch {
+		case exact:
+			reason = Exact
+		case len(entries) > 0 && reason == "":
+			reason = Nearest
+		}
+	}
+	if reason != "" {
+		return reason, problems
+	}
+	return c.whyNothing(ctx, p.Request, name), problems
+}
+
+// whyNothing tells a project's first job from one on another platform or toolchain. It is only for people, so what fails on the
+// way is no problem.
+func (c *Cache) whyNothing(ctx context.Context, r Request, name string) Reason {
+	holds := func(prefix string) bool {
+		objects, err := c.store.List(ctx, prefix, 1)
+		return err == nil && len(objects) > 0
+	}
+	found := FirstRun
+	for _, tier := range r.tiers() {
+		base := r.pool(tier, name).tier + name + "/"
+		if holds(base + r.Platform + "/") {
+			return NewToolchain
+		}
+		if holds(base) {
+			found = NewPlatform
+		}
+	}
+	return found
+}
+
+const fetchAtOnce = 4
+
+// fetch brings the plan's layers to the host. One that cannot be had is dropped from the plan and told in failed.
+func (c *Cache) fetch(ctx context.Context, p *plan) (failed []error, err error) {
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(fetchAtOnce)
+	for i := range p.Layers {
+		l := &p.Layers[i]
+		group.Go(func() error {
+			if c.host.Touch(l.Digest) == nil {
+				return nil // it is here
+			}
+			pool := p.Request.pool(l.Tier, l.Kind)
+			err := c.host.Adopt(ctx, l.Digest, func(path string) error { return c.store.GetFile(ctx, pool.layerKey(l.Digest), path) })
+			mu.Lock()
+			defer mu.Unlock()
+			l.FromStore = err == nil
+			if err != nil {
+				failed = append(failed, &lost{l.Digest, fetchError(ctx, err)})
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	for _, err := range failed {
+		if errors.Is(err, os.ErrPermission) || ReasonOf(err) == DiskFull {
+			return nil, err // of the host: it would be the same for all
+		}
+		var l *lost
+		if errors.As(err, &l) {
+			p.drop(l.digest, l.err)
+		}
+	}
+	return failed, nil
+}
+
+// lost says which layer cannot be had.
+type lost struct {
+	digest string
+	err    error
+}
+
+func (l *lost) Error() string { return fmt.Sprintf("layer %.12s: %v", l.digest, l.err) }
+func (l *lost) Unwrap() error { return l.err }
+
+func fetchError(ctx context.Context, err error) error {
+	var known *failure
+	switch {
+	case errors.Is(err, layer.ErrCorrupt), errors.As(err, &known), ReasonOf(err) != Bug:
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return Because(Corrupt, "an entry names it and the store does not have it: %w", err)
+	}
+	return storeError(ctx, err)
+}
+
+// readable makes every layer of the plan readable, so that one that is damaged costs itself alone.
+func (c *Cache) readable(ctx context.Context, p *plan) (problems []error, err error) {
+	for _, digest := range p.digests() {
+		_, err := c.driver.Layer(ctx, digest)
+		switch {
+		case err == nil:
+		case errors.Is(err, layer.ErrCorrupt), errors.Is(err, fs.ErrNotExist):
+			bad := &lost{digest, Because(Corrupt, "%w", err)}
+			p.drop(digest, bad)
+			problems = append(problems, bad, c.host.Remove(digest))
+		default:
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(problems, func(err error) bool { return err == nil }), nil
+}
+
+func (p *plan) summary(work layer.Work, problems []error) Restored {
+	r := Restored{
+		Reason: p.Reasons[p.Request.headline()], Layers: len(p.Layers), Wanted: len(p.Request.Modules), Merged: work.Merged(), Problems: problems,
+	}
+	there := map[string]bool{}
+	for _, l := range p.Layers {
+		r.Bytes += l.Size
+		if l.FromStore {
+			r.Fetched++
+		}
+		if l.Kind == kind.Build().Name() {
+			r.Packages += l.Counted
+		}
+		for _, m := range l.Modules {
+			there[m] = true
+		}
+	}
+	for _, m := range p.Request.Modules {
+		if there[m] {
+			r.There++
+		}
+	}
+	return r
+}

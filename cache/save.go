@@ -1,0 +1,341 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
+)
+
+// Saved is what a job got of its caches and gave to them.
+type Saved struct {
+	Modules  ModuleCount
+	Build    BuildCount
+	Items    int            // that were saved
+	Bytes    int64          // of the layer files that were saved
+	Refused  map[string]int // why what the job left was not taken → how many files
+	Seconds  float64
+	Problems []error // what went wrong and cost no more than warmth
+}
+
+// ModuleCount counts module versions. What nobody knows is null.
+type ModuleCount struct {
+	Wanted   *int `json:"wanted"`    // hit or missed
+	HitHost  *int `json:"hit_host"`  // in the base and opened; the layer was on the host
+	HitStore *int `json:"hit_store"` // likewise, and the layer came from the store for this job
+	Missed   *int `json:"missed"`    // fetched by the job
+}
+
+// BuildCount counts compiled packages. What nobody knows is null.
+type BuildCount struct {
+	Available *int `json:"available"` // in the base
+	Hit       *int `json:"hit"`       // in the base and opened
+	New       *int `json:"new"`       // compiled by the job
+}
+
+// Save takes what the job left in its caches, adds it to the journal of its tier, and removes the caches. It may be called only when all
+// that could write to them has ended. complete says that the job did all that jobs like it do, so that what it did not open is
+// evidence too. When ctx ends it before the layers are written, what the job made is kept for Salvage.
+func (c *Cache) Save(ctx context.Context, dir string, complete bool) (Saved, error) {
+	began := time.Now()
+	saved, err := c.save(ctx, WorkOf(dir), complete)
+	if ctx.Err() != nil {
+		err = errors.Join(err, c.Abandon(context.WithoutCancel(ctx), dir))
+	} else {
+		err = errors.Join(err, c.Discard(ctx, dir))
+	}
+	saved.Seconds = time.Since(began).Seconds()
+	return saved, err
+}
+
+func (c *Cache) save(ctx context.Context, work layer.Work, complete bool) (Saved, error) {
+	saved := Saved{Refused: map[string]int{}}
+	p, err := readPlan(work.Dir)
+	if err != nil {
+		return saved, err
+	}
+	changes, err := c.driver.Changes(ctx, work, p.digests())
+	if err != nil {
+		return saved, err
+	}
+	opened, err := used(work)
+	if err != nil {
+		saved.Problems = append(saved.Problems, err)
+	}
+	for _, name := range p.Request.Kinds {
+		s := &saving{cache: c, plan: p, kind: kinds[name], opened: opened[name], complete: complete, saved: &saved}
+		if err := s.run(ctx, work, changes.Files); err != nil {
+			return saved, fmt.Errorf("save %s: %w", name, err)
+		}
+	}
+	return saved, nil
+}
+
+// saving is the save of one kind.
+type saving struct {
+	cache    *Cache
+	plan     *plan
+	kind     kind.Kind
+	opened   map[string]bool // nil if nobody knows
+	complete bool
+	saved    *Saved
+	base     []indexed // the topmost first
+}
+
+// indexed is a layer with what is in it.
+type indexed struct {
+	held
+	dir   string // its content
+	items []kind.Item
+	all   []kind.Item // in a compaction items are the living ones, and this all of them
+}
+
+func (s *saving) run(ctx context.Context, work layer.Work, changed []string) error {
+	for _, l := range s.plan.of(s.kind.Name()) {
+		x, err := s.cache.index(ctx, l)
+		if err != nil {
+			return err
+		}
+		s.base = append(s.base, x)
+	}
+	root, err := os.OpenRoot(filepath.Join(work.Merged(), s.kind.Name()))
+	if errors.Is(err, fs.ErrNotExist) {
+		root, err = nil, nil // the job removed it
+	}
+	if err != nil {
+		return err
+	}
+	harvest := kind.Harvest{}
+	known := itemsOf(s.base)
+	if root != nil {
+		defer root.Close()
+		harvest, err = s.kind.Harvest(ctx, kind.Input{
+			Root: root, Changed: below(s.kind.Name(), changed), Sums: s.plan.Request.Sums,
+			Known: func(id string) (kind.Item, bool) { item, ok := known[id]; return item, ok },
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.count(harvest)
+	if s.plan.Request.Mode == NoSave {
+		return nil
+	}
+	return s.publish(ctx, root, harvest.Items)
+}
+
+// below are the names in a folder.
+func below(folder string, names []string) []string {
+	var found []string
+	for _, name := range names {
+		if rest, ok := strings.CutPrefix(name, folder+"/"); ok {
+			found = append(found, rest)
+		}
+	}
+	return found
+}
+
+// itemsOf unites layers; the upper one wins.
+func itemsOf(layers []indexed) map[string]kind.Item {
+	all := map[string]kind.Item{}
+	for _, l := range layers {
+		for _, item := range l.items {
+			if _, ok := all[item.ID]; !ok {
+				all[item.ID] = item
+			}
+		}
+	}
+	return all
+}
+
+// index reads what is in a layer.
+func (c *Cache) index(ctx context.Context, l held) (indexed, error) {
+	dir, err := c.driver.Layer(ctx, l.Digest)
+	if err != nil {
+		return indexed{}, err
+	}
+	data, err := os.ReadFile(filepath.Join(dir, layer.Index))
+	if err != nil {
+		return indexed{}, Because(Corrupt, "layer %.12s: %w", l.Digest, err)
+	}
+	items, err := kind.ParseIndex(data)
+	if err != nil {
+		return indexed{}, Because(Corrupt, "layer %.12s: %w", l.Digest, err)
+	}
+	return indexed{held: l, dir: dir, items: items}, nil
+}
+
+// publish writes what is new into a layer of its own and the entry that names it, one job of the pool after the other, so that jobs
+// that end at the same time do not save the same things.
+func (s *saving) publish(ctx context.Context, root *os.Root, items []kind.Item) error {
+	c, r := s.cache, s.plan.Request
+	p := r.pool(r.Tier, s.kind.Name())
+	unlock, err := flock.Lock(ctx, c.poolLock(p), flock.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	entries, problems, err := c.journal(ctx, p)
+	if err != nil {
+		return err
+	}
+	s.saved.Problems = append(s.saved.Problems, problems...)
+	if entries, err = s.disown(ctx, p, entries); err != nil {
+		return err
+	}
+	items, err = s.withoutKnown(ctx, entries, items)
+	if err != nil {
+		return err
+	}
+	e := Entry{Created: time.Now(), Job: r.Job, Speaker: r.Speaker, Graphs: []string{graphKey(r.Graph)}, Used: s.bits(), Replaces: map[string]time.Time{}}
+	if len(items) > 0 {
+		if e.Layer, err = c.writeLayer(ctx, p, items, s.kind.Files(root, items)); err != nil {
+			return err
+		}
+		s.saved.Items += len(items)
+		s.saved.Bytes += e.Layer.Size
+	}
+	if r.Mode == FromNewest {
+		for _, old := range entries {
+			if old.Layer != nil && old.Created.Before(s.plan.Created) {
+				e.Replaces[old.Layer.Digest] = e.Created
+			}
+		}
+	}
+	if !e.worthWriting(entries, r.Graph) {
+		return nil
+	}
+	if err := c.write(ctx, p, e); err != nil {
+		return err
+	}
+	return c.compact(ctx, p, append([]Entry{e}, entries...), foreground)
+}
+
+// withoutKnown leaves out what other jobs have saved since the restore. A layer of theirs that cannot be had only means that some
+// things are kept twice.
+func (s *saving) withoutKnown(ctx context.Context, entries []Entry, items []kind.Item) ([]kind.Item, error) {
+	if len(items) == 0 || s.plan.Request.Mode == FromNewest {
+		return items, nil
+	}
+	had := map[string]bool{}
+	for _, l := range s.base {
+		had[l.Digest] = true
+	}
+	layers, _ := living(entries, s.plan.Request.Graph, maxDepth)
+	others := &plan{Request: s.plan.Request}
+	for _, l := range layers {
+		if !had[l.Digest] {
+			others.Layers = append(others.Layers, held{LayerRef: l, Kind: s.kind.Name(), Tier: s.plan.Request.Tier})
+		}
+	}
+	failed, err := s.cache.fetch(ctx, others)
+	if err != nil {
+		return nil, err
+	}
+	s.saved.Problems = append(s.saved.Problems, failed...)
+	known := map[string]kind.Item{}
+	for _, l := range others.Layers {
+		x, err := s.cache.index(ctx, l)
+		if err != nil {
+			s.saved.Problems = append(s.saved.Problems, err)
+			continue
+		}
+		maps.Copy(known, itemsOf([]indexed{x}))
+	}
+	var rest []kind.Item
+	for _, item := range items {
+		if other, ok := known[item.ID]; !ok || other.Class != item.Class || other.Detail != item.Detail {
+			rest = append(rest, item)
+		}
+	}
+	return rest, nil
+}
+
+// writeLayer makes a layer of items and stores it.
+func (c *Cache) writeLayer(ctx context.Context, p pool, items []kind.Item, files iter.Seq2[layer.File, error]) (*LayerRef, error) {
+	info, err := c.host.Write(ctx, kind.MarshalIndex(items), func(yield func(layer.File, error) bool) {
+		for f, err := range files {
+			f.Name = p.kind.Name() + "/" + f.Name
+			if !yield(f, err) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.store.PutFile(ctx, p.layerKey(info.Digest), c.host.File(info.Digest)); err != nil {
+		return nil, storeError(ctx, err)
+	}
+	ref := &LayerRef{Digest: info.Digest, Size: info.Size, Items: len(items)}
+	for _, item := range items {
+		switch item.Class {
+		case kind.Module, kind.ModFile:
+			ref.Counted++
+			ref.Modules = append(ref.Modules, item.ID)
+		case kind.Package:
+			ref.Counted++
+		}
+	}
+	return ref, nil
+}
+
+// disown takes damaged layers, and the entries that name them, off the store, so that what they held is saved anew: the next job
+// would stumble over them again, and a layer with the same content has the same name. One that another job has saved anew since is
+// left alone. It gives the entries that are left.
+func (s *saving) disown(ctx context.Context, p pool, entries []Entry) ([]Entry, error) {
+	for _, l := range s.plan.Damaged {
+		names := func(e Entry) bool { return e.Layer != nil && e.Layer.Digest == l.Digest }
+		anew := func(e Entry) bool { return names(e) && e.Created.After(s.plan.Created) }
+		if l.Kind != s.kind.Name() || slices.ContainsFunc(entries, anew) {
+			continue
+		}
+		for _, e := range entries {
+			if !names(e) {
+				continue
+			}
+			if err := s.cache.store.Delete(ctx, e.Key); err != nil {
+				return nil, storeError(ctx, err)
+			}
+		}
+		if err := s.cache.store.Delete(ctx, p.layerKey(l.Digest)); err != nil {
+			return nil, storeError(ctx, err)
+		}
+		entries = slices.DeleteFunc(entries, names)
+	}
+	return entries, nil
+}
+
+// evidenceEvery is how often a job that adds nothing tells what it used. It bounds the entries that jobs with nothing to say
+// write.
+const evidenceEvery = time.Hour
+
+// worthWriting says whether an entry tells anything that the journal does not: a layer, a replacement, a graph that has no entry yet, or what
+// its speaker uses of late.
+func (e Entry) worthWriting(entries []Entry, graph string) bool {
+	if e.Layer != nil || len(e.Replaces) > 0 {
+		return true
+	}
+	known, said := false, false
+	for _, old := range entries {
+		known = known || old.isFor(graph)
+		said = said || old.Speaker == e.Speaker && old.Used != nil && e.Created.Sub(old.Created) < evidenceEvery
+	}
+	return !known || e.Used != nil && !said
+}
+
+// poolLock is the lock of those who write to a pool.
+func (c *Cache) poolLock(p pool) string {
+	return filepath.Join(c.Dir, "locks", strings.ReplaceAll(strings.TrimSuffix(p.prefix, "/"), "/", ","))
+}
