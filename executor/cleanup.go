@@ -48,7 +48,7 @@ func (j *job) cleanup(ctx context.Context) error {
 	if err := j.docker.RemoveJob(ctx, j.owner(state), removeTimeout); err != nil {
 		return err
 	}
-	return bury(j.tree.job(j.id))
+	return j.clear(ctx, j.tree.job(j.id))
 }
 
 // ended decides how a job as a whole ended: by its first failure; with success when Runner's last stage has run; else

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
@@ -29,6 +30,7 @@ type job struct {
 	tree     tree
 	docker   *docker.Client
 	store    *store // nil before prepare has made the record
+	caches   *cache.Cache
 	log      *logrus.Entry
 	started  time.Time
 }

@@ -18,11 +18,17 @@ import (
 //	jobs/<instance>/<job>/                         the record; gone after cleanup
 //	builds/<instance>/<project>/<tier>/<slot>/     what the job sees as /builds, kept for GIT_STRATEGY=fetch
 //	caches/<instance>/<project>/<tier>/            what the job sees as /cache
+//	images/<id>.json                               what Go an image has
+//	bin/                                           this program, for containers
+//
+// What belongs to Go's caches is the package cache's.
 type tree string
 
 func (t tree) jobs() string { return filepath.Join(string(t), "jobs") }
 
 func (t tree) job(id runner.Identity) string { return filepath.Join(t.jobs(), id.Instance, id.Job) }
+
+func (t tree) images() string { return filepath.Join(string(t), "images") }
 
 func (t tree) builds(id runner.Identity, slot int) string {
 	return filepath.Join(string(t), "builds", id.Instance, id.Project, id.Tier, strconv.Itoa(slot))

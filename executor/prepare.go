@@ -60,7 +60,7 @@ func (j *job) claim(ctx context.Context) error {
 		return stateError(err)
 	}
 	owner := j.owner(state)
-	census, others, err := reap(ctx, j.docker, j.tree, owner, j.logLost)
+	census, others, err := j.reap(ctx, owner)
 	if err != nil {
 		return err
 	}
@@ -72,15 +72,19 @@ func (j *job) claim(ctx context.Context) error {
 	if err != nil {
 		return stateError(err)
 	}
-	if err := bury(j.tree.job(j.id)); err != nil { // of an earlier attempt whose record could not be read
+	if err := j.clear(ctx, j.tree.job(j.id)); err != nil { // of an earlier attempt whose record could not be read
 		return err
 	}
 	if ctx.Err() != nil { // cleanup may have run already
 		return fmt.Errorf("claim a slot: %w", context.Cause(ctx))
 	}
 	slot := freeSlot(census, j.tree, j.id)
+	tool, err := installTool(j.tree)
+	if err != nil {
+		j.log.WithError(err).Warn("this program cannot be shown to containers, so there are no caches")
+	}
 	j.store, err = createStore(j.tree.job(j.id), Record{
-		Identity: j.id, Created: now, Lease: lease, Slot: slot, Owner: owner, Objects: map[string]string{},
+		Identity: j.id, Created: now, Lease: lease, Slot: slot, Owner: owner, Tool: tool, Objects: map[string]string{},
 	})
 	if err != nil {
 		return err
@@ -113,6 +117,10 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 	services := make([]docker.Image, len(plan.services))
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
+		j.salvageCaches(gctx)
+		return nil
+	})
+	group.Go(func() error {
 		_, err := j.store.creating(objectNetwork, func() (string, error) { return j.docker.CreateNetwork(gctx, j.store.get().Owner) })
 		return err
 	})
@@ -140,6 +148,7 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 	group, gctx = errgroup.WithContext(ctx)
 	group.Go(func() error { return j.startServices(gctx, plan, services, log) })
 	group.Go(func() error { return j.startHelper(gctx, helper) })
+	group.Go(func() error { return j.findGo(gctx) })
 	return wait(ctx, group)
 }
 

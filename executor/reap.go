@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 )
@@ -31,31 +31,14 @@ const (
 // lockJobs makes this process the only one that claims slots and reaps jobs in the state directory. The kernel gives the
 // lock back when the process dies.
 func lockJobs(ctx context.Context, t tree) (unlock func(), err error) {
-	if err := os.MkdirAll(t.jobs(), 0o700); err != nil {
-		return nil, stateError(err)
-	}
-	file, err := os.OpenFile(filepath.Join(t.jobs(), ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, stateError(err)
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout,
 		fmt.Errorf("waited %s for another job of this host to be prepared: %w", lockTimeout, context.DeadlineExceeded))
 	defer cancel()
-	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { _ = file.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(stateError(err), file.Close())
-		}
-		select {
-		case <-ctx.Done():
-			_ = file.Close()
-			return nil, context.Cause(ctx)
-		case <-time.After(20 * time.Millisecond):
-		}
+	unlock, err = flock.Lock(ctx, filepath.Join(t.jobs(), ".lock"), flock.Exclusive)
+	if err != nil && ctx.Err() == nil {
+		return nil, stateError(err)
 	}
+	return unlock, err
 }
 
 // allJobs reads the records of all jobs of the state directory. It is an error if any cannot be listed: what is not known
@@ -130,43 +113,54 @@ func takeCensus(t tree, self string, now time.Time) (census, error) {
 // is dead, and objects without a record, which a daemon that was just creating them when everything else was killed leaves.
 // A record exists before the first object of its job, so an object without one is nobody's. What cannot be removed of other
 // jobs is no failure of this one; it is returned for the log, and the next prepare tries again.
-func reap(ctx context.Context, d *docker.Client, t tree, self docker.Owner, lost func(Record)) (c census, others []error, err error) {
+func (j *job) reap(ctx context.Context, self docker.Owner) (c census, others []error, err error) {
 	now := time.Now()
-	if c, err = takeCensus(t, self.Job, now); err != nil {
+	if c, err = takeCensus(j.tree, self.Job, now); err != nil {
 		return c, nil, err
 	}
-	labels, err := d.Jobs(ctx, self.State)
+	labels, err := j.docker.Jobs(ctx, self.State)
 	if err != nil {
 		return c, nil, err
 	}
-	failed := removeJobs(ctx, d, self.State, slices.DeleteFunc(labels, func(label string) bool { return c.labels[label] }))
+	failed := removeJobs(ctx, j.docker, self.State, slices.DeleteFunc(labels, func(label string) bool { return c.labels[label] }))
 	if err := failed[self.Job]; err != nil {
 		return c, nil, err
 	}
 	for label, err := range failed {
 		others = append(others, fmt.Errorf("job %s: %w", label, err))
 	}
-	for _, job := range c.dead {
-		r := job.get()
+	for _, dead := range c.dead {
+		r := dead.get()
 		if failed[r.Owner.Job] != nil {
-			c.living = append(c.living, job) // its containers may still write to its slot
+			c.living = append(c.living, dead) // its containers may still write to its slot
 			continue
 		}
-		if !job.ended() {
-			lost(r)
+		if !dead.ended() {
+			j.logLost(r)
 		}
-		if err := job.remove(); err != nil {
+		if err := j.clear(ctx, dead.dir); err != nil {
 			others = append(others, fmt.Errorf("job %s: %w", r.Identity, err))
 		}
 	}
-	sweep(t, now)
+	sweep(j.tree, now)
 	for _, label := range c.unknown {
 		if label != self.Job {
 			others = append(others, fmt.Errorf("job %s: its record cannot be read, so it is left alone; if it is not running, remove %s",
-				label, filepath.Join(t.jobs(), label)))
+				label, filepath.Join(j.tree.jobs(), label)))
 		}
 	}
 	return c, others, nil
+}
+
+// clear removes the folder of a job that has ended and whose containers are gone. What is mounted in it is unmounted, and what the job
+// made in its caches is kept.
+func (j *job) clear(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reapTimeout)
+	defer cancel()
+	if err := j.caches.Abandon(ctx, dir); err != nil {
+		return stateError(err)
+	}
+	return bury(dir)
 }
 
 // removeJobs removes the objects of jobs side by side, within the time that other prepares can be kept waiting.

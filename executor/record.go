@@ -10,7 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/goenv"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 )
@@ -24,7 +26,11 @@ type Record struct {
 	Lease    Lease             `json:"lease"`
 	Slot     int               `json:"slot"`
 	Owner    docker.Owner      `json:"owner"`
-	Image    docker.Image      `json:"image"`            // the job's, pinned for its life
+	Image    docker.Image      `json:"image"`           // the job's, pinned for its life
+	Go       goenv.Image       `json:"go"`              // that the image has
+	NoGo     cache.Reason      `json:"no_go,omitempty"` // why Go is not known
+	Tool     string            `json:"tool"`            // this program, where Docker sees it; empty if it cannot be had there
+	Caches   Caches            `json:"caches"`
 	Objects  map[string]string `json:"objects"`          // name → Docker's id, empty while being created
 	Failed   *Verdict          `json:"failed,omitempty"` // the first failure
 	Finished bool              `json:"finished"`         // Runner's last stage has run
@@ -42,6 +48,7 @@ const (
 	objectNetwork = "network"
 	objectHelper  = "helper"
 	objectBuild   = "build"
+	objectProbe   = "probe"
 )
 
 // store keeps one record on disk. Several goroutines of one stage may use it; stages of one job run one after another,
@@ -156,15 +163,13 @@ func (s *store) ended() bool {
 	return err == nil
 }
 
-// remove makes the job's folder disappear by a rename, then deletes it. A folder that is gone is no error.
-func (s *store) remove() error { return bury(s.dir) }
-
 // Prefixes of folders that no lookup sees: half made, or on their way out.
 const (
 	stagingPrefix = ".new-"
 	deadPrefix    = ".dead-"
 )
 
+// bury makes a job's folder disappear by a rename, then deletes it. A folder that is gone is no error.
 func bury(dir string) error {
 	dead := filepath.Join(filepath.Dir(dir), fmt.Sprintf("%s%s-%d", deadPrefix, filepath.Base(dir), time.Now().UnixNano()))
 	if err := os.Rename(dir, dead); errors.Is(err, fs.ErrNotExist) {

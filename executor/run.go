@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
@@ -99,6 +100,9 @@ func (j *job) run(ctx context.Context, stage runner.Stage, script []byte) error 
 	var err error
 	if stage.IsHelper() {
 		result, err = j.runHelper(ctx, script)
+		if err == nil {
+			j.afterHelper(ctx, stage, result)
+		}
 	} else {
 		result, err = j.runBuild(ctx, script)
 	}
@@ -122,14 +126,33 @@ func (j *job) runHelper(ctx context.Context, script []byte) (docker.Result, erro
 	return j.docker.Exec(ctx, id, helperShell, bytes.NewReader(script), j.call.Stdout, j.call.Stderr)
 }
 
+// afterHelper does what is due after one of Runner's own scripts. None of it can fail the job.
+func (j *job) afterHelper(ctx context.Context, stage runner.Stage, result docker.Result) {
+	switch {
+	case stage == runner.GetSources && result.Code == 0:
+		j.sourcesReady(ctx)
+	case stage == runner.CleanupFiles:
+		j.saveCaches(ctx)
+	}
+}
+
 // runBuild runs a script of the user's. The container is made for the first one; for the next it is started again, with
 // its files and without the processes that the first one left, as under the docker executor.
 func (j *job) runBuild(ctx context.Context, script []byte) (docker.Result, error) {
+	if err := j.restoreCaches(ctx); err != nil {
+		return docker.Result{}, err
+	}
+	defer j.watchCaches()()
 	run, err := j.startBuild(ctx)
 	if err != nil {
 		return docker.Result{}, err
 	}
-	return run.Feed(ctx, bytes.NewReader(script), j.call.Stdout, j.call.Stderr, j.settings.Docker.StopTimeout.Duration)
+	counter := &testCounter{Writer: j.call.Stdout}
+	result, err := run.Feed(ctx, bytes.NewReader(script), counter, j.call.Stderr, j.settings.Docker.StopTimeout.Duration)
+	if counter.tests.OK == 0 {
+		return result, err
+	}
+	return result, j.noted(err, j.store.update(func(r *Record) { r.Caches.Tests.add(counter.tests) }))
 }
 
 // Runner tries build stages only once, so the start of the container, which runs nothing of the user's yet but the image's
@@ -156,6 +179,11 @@ func (j *job) startBuild(ctx context.Context) (*docker.Run, error) {
 		if ctx.Err() != nil || attempt == startAttempts || outcome.Of(err).UsersFault() {
 			return nil, err
 		}
+		if attempt == startAttempts-1 { // who knows whether it is the caches that Docker cannot mount
+			if err := j.dropCaches(ctx, cache.UnsupportedHost, err); err != nil {
+				return nil, err
+			}
+		}
 		j.say("Starting the build container failed, attempt %d of %d: %v", attempt, startAttempts, err)
 		select {
 		case <-ctx.Done():
@@ -167,7 +195,7 @@ func (j *job) startBuild(ctx context.Context) (*docker.Run, error) {
 
 func (j *job) makeBuild(ctx context.Context) (*docker.Run, error) {
 	record := j.store.get()
-	spec := j.buildSpec(record.Image, record.Objects[objectNetwork], record.Slot)
+	spec := j.withCaches(j.buildSpec(record.Image, record.Objects[objectNetwork], record.Slot), record.Caches)
 	create := func() (string, error) { return j.docker.Create(ctx, record.Owner, spec) }
 	id, err := j.store.creating(objectBuild, create)
 	if errors.Is(err, docker.ErrImageGone) {
@@ -179,7 +207,29 @@ func (j *job) makeBuild(ctx context.Context) (*docker.Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if record.Caches.Mounted {
+		visible, err := j.cachesVisible(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if !visible {
+			return j.makeWithoutCaches(ctx)
+		}
+	}
 	return j.docker.StartRun(ctx, id)
+}
+
+// makeWithoutCaches makes the container again where Docker does not see what this program mounts.
+func (j *job) makeWithoutCaches(ctx context.Context) (*docker.Run, error) {
+	if err := j.discardBuild(ctx); err != nil {
+		return nil, err
+	}
+	unseen := errors.New("the Docker daemon does not see what this host mounts below state_dir: it and the GitLab Runner have to share " +
+		"a mount namespace (systemd: no PrivateMounts, PrivateTmp or ProtectSystem; containers: mount state_dir with propagation rshared)")
+	if err := j.dropCaches(ctx, cache.UnsupportedHost, unseen); err != nil {
+		return nil, err
+	}
+	return j.makeBuild(ctx)
 }
 
 func (j *job) discardBuild(ctx context.Context) error {

@@ -33,6 +33,9 @@ func (j *job) helperSpec(image docker.Image, network string, slot int) docker.Sp
 	s.Suffix = objectHelper
 	s.User = "0:0"
 	s.Entrypoint, s.Cmd = []string{"sh", "-c", helperLoop}, []string{}
+	if tool := j.store.get().Tool; tool != "" {
+		s.Mounts = append(s.Mounts, toolMount(tool))
+	}
 	if b := j.settings.Docker.RunnerBinary; b != "" {
 		s.Mounts = append(s.Mounts, docker.Mount{Source: b, Target: runnerMount, ReadOnly: true})
 	}

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -46,6 +47,7 @@ func runStage(call Call, stage string, do func(*job) error) int {
 		call: call, env: env, settings: s, tree: tree(filepath.Clean(s.StateDir)), started: began,
 		log: logger.WithField(oplog.FieldStage, stage),
 	}
+	j.caches = openCaches(context.Background(), s, j.tree)
 	if err == nil {
 		err = j.open()
 	}

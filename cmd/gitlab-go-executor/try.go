@@ -54,6 +54,7 @@ func newTryCommand(configPath *string) *cobra.Command {
 	flags.StringArrayVar(&o.Variables, "variable", nil, "KEY=VALUE for the job; repeat it for more")
 	flags.BoolVar(&o.Unprotected, "unprotected", false, "run as a job of an unprotected branch or tag")
 	flags.IntVar(&o.Runs, "runs", 1, "how many times to run the job, as separate jobs one after the other")
+	flags.BoolVar(&o.FreshHost, "fresh-host", false, "drop what the host has of the caches before each run but the first, and keep the store")
 	flags.StringVar(&o.StateDir, "state-dir", "", "folder for checkouts and caches, kept for further tries (default one that is removed)")
 	flags.StringVar(&o.CAFile, "ca-file", "", "CA certificates for the job, in PEM format (default the file that SSL_CERT_FILE names)")
 	flags.DurationVar(&o.Timeout, "timeout", time.Hour, "time limit of each run")

@@ -110,3 +110,47 @@ func (c *Client) Kill(ctx context.Context, id string) error {
 	}
 	return explain(ctx, err, "kill a container")
 }
+
+// HasFile says whether a container that may not have been started yet has a file at path. The daemon looks through its own
+// eyes: what is mounted on this host and not where the daemon lives is not there.
+func (c *Client) HasFile(ctx context.Context, id, path string) (bool, error) {
+	ctx, cancel := bounded(ctx, callTimeout, "a look into a container")
+	defer cancel()
+	_, err := c.api.ContainerStatPath(ctx, id, path)
+	if gone(err) {
+		return false, nil
+	}
+	return err == nil, explain(ctx, err, "look into a container of the job")
+}
+
+// End makes sure that no process of a container runs any more, those that a script left behind included. A container that is gone has
+// ended. After an error nobody knows.
+func (c *Client) End(ctx context.Context, id string) error {
+	ctx, cancel := bounded(ctx, callTimeout, "the end of a container")
+	defer cancel()
+	got, err := c.api.ContainerInspect(ctx, id)
+	if gone(err) {
+		return nil
+	}
+	if err != nil {
+		return explain(ctx, err, "inspect a container of the job")
+	}
+	if !ended(got.State) {
+		if err := c.Stop(ctx, id, 0); err != nil {
+			return err
+		}
+		if got, err = c.api.ContainerInspect(ctx, id); gone(err) {
+			return nil
+		} else if err != nil {
+			return explain(ctx, err, "inspect a container of the job")
+		}
+	}
+	if !ended(got.State) {
+		return outcome.System(outcome.DockerFailed, "a container of the job is %q after it was stopped", got.State.Status)
+	}
+	return nil
+}
+
+func ended(s *container.State) bool {
+	return !s.Running && !s.Paused && !s.Restarting && (s.Status == "exited" || s.Status == "created" || s.Status == "dead")
+}

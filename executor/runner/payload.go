@@ -31,6 +31,12 @@ type Payload struct {
 	Credentials  []Credentials     `json:"credentials"`
 	Dependencies []Dependency      `json:"dependencies"`
 	Secrets      map[string]Secret `json:"secrets"`
+	Features     Features          `json:"features"`
+}
+
+// Features is what this GitLab understands.
+type Features struct {
+	TraceSections bool `json:"trace_sections"` // marks in the job log of what can be folded
 }
 
 // JobInfo names the job and its project.

@@ -5,6 +5,7 @@ type Stage string
 
 // The stages that this program treats in a way of their own.
 const (
+	GetSources   Stage = "get_sources"
 	AfterScript  Stage = "after_script"
 	CleanupFiles Stage = "cleanup_file_variables"
 )
@@ -12,7 +13,7 @@ const (
 // helperStages run Runner's own scripts, which need git and gitlab-runner.
 var helperStages = map[Stage]bool{
 	"prepare_script": true,
-	"get_sources":    true,
+	GetSources:       true,
 	"clear_worktree": true, // before the second attempt of get_sources; since 16.9, in no document
 	"restore_cache":  true, "download_artifacts": true,
 	"archive_cache": true, "archive_cache_on_failure": true,

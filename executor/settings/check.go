@@ -21,10 +21,21 @@ const smallestMemory Bytes = 6 * units.MiB
 // check reports values that have the right type and make no sense.
 func (s *Settings) check(r *report) {
 	r.absolute("state_dir", s.StateDir)
+	r.positive("layer_idle", s.LayerIdle)
 	s.Docker.check(r)
+	s.Cache.check(r)
 	r.oneOf("log.level", strings.ToLower(s.Log.Level), logLevels()...)
 	r.oneOf("log.format", s.Log.Format, FormatText, FormatJSON)
 	r.optional("log.file", s.Log.File, r.absolute)
+}
+
+// check is that of the [cache] table.
+func (c *Cache) check(r *report) {
+	r.each("cache.kinds", c.Kinds, func(key, value string) { r.oneOf(key, value, KindModules, KindBuild) })
+	r.oneOf("cache.driver", c.Driver, DriverAuto, DriverImage, DriverCopy)
+	r.positive("cache.restore_timeout", c.RestoreTimeout)
+	r.positive("cache.save_timeout", c.SaveTimeout)
+	r.optional("cache.directory.path", c.Directory.Path, r.absolute)
 }
 
 // check is that of the [docker] table.

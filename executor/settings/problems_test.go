@@ -28,7 +28,7 @@ start_timeout = 30
 [log]
 level = "loud"
 
-[cache]
+[caches]
 path = "/x"
 `)
 	var problems *Problems
@@ -46,7 +46,7 @@ path = "/x"
 		`config.toml:15: docker.start_timeout = 30: not a duration; use a string with units`,
 		`config.toml:16: docker.dns = "example.com": not an IP address`,
 		`config.toml:19: log.level = "loud": unknown value; allowed are debug, error,`,
-		`config.toml:21: cache: unknown key; the keys at the top level of the file are docker, log, state_dir`,
+		`config.toml:21: caches: unknown key; did you mean cache?`,
 	}
 	got := strings.Split(err.Error(), "\n")
 	if len(got) != len(want) {
@@ -134,6 +134,12 @@ func TestMistakesOfSense(t *testing.T) {
 		"no time to stop":               {`docker.stop_timeout = "0s"`, `docker.stop_timeout = "0s": has to be more than 0`},
 		"a duration in words":           {`docker.pull_timeout = "a while"`, `docker.pull_timeout = "a while": not a duration; use a string with units, for example "10s"`},
 		"a format of nobody's":          {`log.format = "xml"`, `log.format = "xml": unknown value; allowed are text, json`},
+		"a kind of nobody's":            {`cache.kinds = ["fuzz"]`, `cache.kinds = "fuzz": unknown value; allowed are modules, build`},
+		"a driver of nobody's":          {`cache.driver = "zfs"`, `cache.driver = "zfs": unknown value; allowed are auto, image, copy`},
+		"no time to save":               {`cache.save_timeout = "0s"`, `cache.save_timeout = "0s": has to be more than 0`},
+		"no time to restore":            {`cache.restore_timeout = "-1s"`, `cache.restore_timeout = "-1s": has to be more than 0`},
+		"never idle":                    {`layer_idle = "0s"`, `layer_idle = "0s": has to be more than 0`},
+		"a relative store":              {`cache.directory.path = "store"`, `cache.directory.path = "store": has to be an absolute path`},
 		"a relative log":                {`log.file = "executor.log"`, `log.file = "executor.log": has to be an absolute path`},
 	})
 }
@@ -148,7 +154,7 @@ func TestUnknownKeys(t *testing.T) {
 		"capitals":                {`docker.Image = "golang"`, `docker.Image: unknown key; did you mean docker.image?`},
 		"nothing like it":         {`docker.privileged = true`, `docker.privileged: unknown key; the keys in [docker] are allowed_images,`},
 		"a table below a table":   {"\n[docker.tmpfs]\n\"/tmp\" = \"rw\"", `config.toml:2: docker.tmpfs: unknown key; the keys in [docker] are`},
-		"a table that is implied": {"\n\n[runners.docker]\nimage = \"a\"", `config.toml:3: runners: unknown key; the keys at the top level of the file are docker, log, state_dir`},
+		"a table that is implied": {"\n\n[runners.docker]\nimage = \"a\"", `config.toml:3: runners: unknown key; the keys at the top level of the file are cache, docker, layer_idle, log, max_size, state_dir`},
 		"a key with a dot":        {`"docker.image" = "golang"`, `"docker.image": unknown key; the keys at the top level`},
 		"an empty key":            {"[docker]\n\"\" = 1", `config.toml:2: docker."": unknown key`},
 		"an inline table":         {"\ndocker = { memory = \"1g\", swap = \"1g\" }", `config.toml:2: docker.swap: unknown key`},

@@ -18,14 +18,60 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+	"github.com/docker/go-units"
 )
 
 // Settings is the settings file. Default gives one that works; Load reads one; every other one is unchecked.
 type Settings struct {
 	// StateDir is the folder of the host tier: checkouts, caches, records of running jobs.
 	StateDir string `toml:"state_dir"`
-	Docker   Docker `toml:"docker"`
-	Log      Log    `toml:"log"`
+	// LayerIdle is how long a layer of the caches that no job uses stays mounted.
+	LayerIdle Duration `toml:"layer_idle"`
+	// MaxSize is what the layers of the caches may take on this host; 0 means no limit.
+	MaxSize Bytes  `toml:"max_size"`
+	Docker  Docker `toml:"docker"`
+	Cache   Cache  `toml:"cache"`
+	Log     Log    `toml:"log"`
+}
+
+// Cache says what of Go's caches is kept, and how.
+type Cache struct {
+	// Kinds are KindModules and KindBuild; none means no caches.
+	Kinds []string `toml:"kinds"`
+	// Driver is how jobs see their caches: DriverAuto, DriverImage or DriverCopy.
+	Driver string `toml:"driver"`
+	// RestoreTimeout and SaveTimeout bound what a job waits for its caches before and after its scripts.
+	RestoreTimeout Duration `toml:"restore_timeout"`
+	SaveTimeout    Duration `toml:"save_timeout"`
+	// Directory is the store.
+	Directory Directory `toml:"directory"`
+}
+
+// Directory is a store that is a folder.
+type Directory struct {
+	// Path is the folder; empty means StateDir/store, see StoreDir.
+	Path string `toml:"path,omitempty"`
+}
+
+// The kinds of caches.
+const (
+	KindModules = "modules"
+	KindBuild   = "build"
+)
+
+// The drivers.
+const (
+	DriverAuto  = "auto"  // image where the host can, else copy
+	DriverImage = "image" // layers are mounted
+	DriverCopy  = "copy"  // layers are unpacked and copied
+)
+
+// StoreDir is the folder of the store.
+func (s *Settings) StoreDir() string {
+	if s.Cache.Directory.Path != "" {
+		return s.Cache.Directory.Path
+	}
+	return filepath.Join(s.StateDir, "store")
 }
 
 // Docker says how the containers of a job are made.
@@ -103,7 +149,13 @@ const defaultWaitForServices = 30
 // Default returns the settings of an empty file.
 func Default() *Settings {
 	return &Settings{
-		StateDir: "/var/lib/gitlab-go-executor",
+		StateDir:  "/var/lib/gitlab-go-executor",
+		LayerIdle: Duration{time.Hour},
+		MaxSize:   20 * units.GiB,
+		Cache: Cache{
+			Kinds: []string{KindModules, KindBuild}, Driver: DriverAuto,
+			RestoreTimeout: Duration{30 * time.Second}, SaveTimeout: Duration{2 * time.Minute},
+		},
 		Docker: Docker{
 			Host:                   "unix:///var/run/docker.sock",
 			HelperImage:            "registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper:" + helperTag(runtime.GOARCH),

@@ -113,7 +113,11 @@ func TestAMissingFileSaysWhatToDo(t *testing.T) {
 // full has a value other than the default in every field; TestWhatIsWrittenIsWhatIsLoaded checks that it has.
 func full() *Settings {
 	return &Settings{
-		StateDir: "/srv/ci \"quoted\"",
+		StateDir: "/srv/ci \"quoted\"", LayerIdle: Duration{time.Minute}, MaxSize: 1 << 30,
+		Cache: Cache{
+			Kinds: []string{KindModules}, Driver: DriverCopy, RestoreTimeout: Duration{time.Second}, SaveTimeout: Duration{3 * time.Second},
+			Directory: Directory{Path: "/srv/store"},
+		},
 		Docker: Docker{
 			Host: "unix:///run/user/docker.sock", Image: "golang:1.26", HelperImage: "example.com/helper:1", RunnerBinary: "/opt/gitlab-runner",
 			PullPolicy: StringOrList{"never", "always"}, AllowedPullPolicies: []string{"never"},
@@ -172,6 +176,27 @@ func same(t *testing.T, prefix string, a, b reflect.Value) {
 	}
 }
 
+func TestCachesThatAreOffStayOffWhenWritten(t *testing.T) {
+	t.Parallel()
+	off, err := load(t, "max_size = 0\n[cache]\nkinds = []")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "config.toml")
+	if err := off.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	written, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]*Settings{"as read": off, "as written": written} {
+		if len(got.Cache.Kinds) != 0 || got.MaxSize != 0 {
+			t.Errorf("%s: kinds %v, max_size %v", name, got.Cache.Kinds, got.MaxSize)
+		}
+	}
+}
+
 func TestSettingsThatLoadRefusesAreNotWritten(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "config.toml")
@@ -191,5 +216,18 @@ func TestSettingsThatLoadRefusesAreNotWritten(t *testing.T) {
 	}
 	if err := Default().Write(filepath.Join(path, "no", "such", "folder")); err == nil {
 		t.Error("a folder that does not exist should be an error")
+	}
+}
+
+func TestTheStoreIsBelowTheStateUnlessTheFileSaysOtherwise(t *testing.T) {
+	t.Parallel()
+	s := Default()
+	s.StateDir = "/srv/ci"
+	if dir := s.StoreDir(); dir != "/srv/ci/store" {
+		t.Error(dir)
+	}
+	s.Cache.Directory.Path = "/mnt/store"
+	if dir := s.StoreDir(); dir != "/mnt/store" {
+		t.Error(dir)
 	}
 }

@@ -105,6 +105,30 @@ speedup        2.50
 	}
 }
 
+func TestTheTableTellsWhatTheCachesDid(t *testing.T) {
+	t.Parallel()
+	warm := Result{Outcome: outcome.Success, Caches: Caches{Reason: new("exact"), RestoreSeconds: new(0.02), ToScriptSeconds: new(0.5), SaveSeconds: new(0.1), SavedBytes: new(int64(2048))}}
+	warm.Modules.Wanted, warm.Modules.Missed = new(35), new(1)
+	warm.Build.Hit, warm.Build.New = new(475), new(7)
+	warm.Tests.OK, warm.Tests.Cached = new(12), new(11)
+	var out bytes.Buffer
+	if err := newReport([]Result{{Outcome: outcome.SystemFailed}, warm}).table(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := `restore        -               0.02 s
+to script      -               0.50 s
+save           -               0.10 s
+cache reason   -               exact
+modules hit    -               34/35
+packages hit   -               475/482
+tests cached   -               11/12
+saved          -               2KiB
+`
+	if !strings.HasSuffix(out.String(), want) {
+		t.Errorf("got\n%s\nwant at its end\n%s", out.String(), want)
+	}
+}
+
 func TestASpeedupNeedsTwoSuccesses(t *testing.T) {
 	t.Parallel()
 	ok := Result{TotalSeconds: 2, Outcome: outcome.Success}

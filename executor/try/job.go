@@ -32,8 +32,10 @@ type job struct {
 	kill     <-chan struct{}
 	retry    time.Duration // between two attempts
 
-	ends    []ended // of the last attempt
-	seconds map[string]float64
+	ends     []ended // of the last attempt
+	seconds  map[string]float64
+	sources  time.Time // get_sources has ended
+	toScript firstLine
 }
 
 // run goes through the life of a job (common/build.go, Run): prepare until that succeeds, the stages, and after each
@@ -70,7 +72,25 @@ func (j *job) run(ctx context.Context) Result {
 		}
 	}
 	result, code := verdict(j.ends, stopped)
-	return Result{JobID: j.id, TotalSeconds: seconds(start), Stages: j.seconds, ExitCode: code, Outcome: result}
+	return Result{JobID: j.id, TotalSeconds: seconds(start), Stages: j.seconds, ExitCode: code, Outcome: result, Caches: j.caches()}
+}
+
+// caches reads what the stages told of the job's caches, and passes on what they warned of.
+func (j *job) caches() Caches {
+	lines, err := readLog(j.folder, j.id)
+	if err != nil {
+		j.say("%v", err)
+	}
+	for _, l := range lines {
+		if l.Level == "warning" || l.Level == "error" {
+			j.say("%s: %s %s", l.Level, l.Message, l.Error)
+		}
+	}
+	c := caches(lines)
+	if !j.sources.IsZero() && !j.toScript.seen.IsZero() {
+		c.ToScriptSeconds = new(float64(j.toScript.seen.Sub(j.sources).Milliseconds()) / 1000)
+	}
+	return c
 }
 
 func (j *job) say(format string, args ...any) {
@@ -152,7 +172,24 @@ func (a *attempt) stage(ctx context.Context, stage string) ended {
 		a.fail(stage, err)
 		return a.ends[len(a.ends)-1]
 	}
-	return a.call(ctx, "run", a.progress, []string{file, stage})
+	out := a.progress
+	if stage == stageScript {
+		out = io.MultiWriter(watcher(a.toScript.look), a.progress)
+	}
+	e := a.call(ctx, "run", out, []string{file, stage})
+	if stage == stageSources {
+		a.sources = time.Now()
+	}
+	return e
+}
+
+// watcher sees what is written.
+type watcher func(p []byte)
+
+// Write implements io.Writer.
+func (w watcher) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
 }
 
 // writeScript puts the script where Runner does (executors/custom/custom.go, Run).

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -105,6 +106,7 @@ func (p *plan) images(s *settings.Settings) []string {
 func stageSettings(base *settings.Settings, stateDir, helperImage string, volumes ...string) *settings.Settings {
 	s := *base
 	s.StateDir = stateDir
+	s.Cache.Directory.Path = filepath.Join(stateDir, "store") // never what the host's own jobs share
 	if helperImage != "" {
 		s.Docker.HelperImage = helperImage
 	}

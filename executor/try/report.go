@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"text/tabwriter"
+
+	"github.com/docker/go-units"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 )
@@ -29,6 +32,7 @@ type Result struct {
 	// of the host.
 	ExitCode *int            `json:"exit_code"`
 	Outcome  outcome.Outcome `json:"outcome"`
+	Caches
 }
 
 // newReport sums up.
@@ -94,10 +98,29 @@ func (r *Report) table(w io.Writer) error {
 		}
 		return fmt.Sprint(*run.ExitCode)
 	})
+	if slices.ContainsFunc(r.Runs, func(run Result) bool { return run.Reason != nil }) {
+		cacheRows(row)
+	}
 	if r.Speedup != nil {
 		fmt.Fprintf(t, "speedup\t%.2f\n", *r.Speedup)
 	}
 	return t.Flush()
+}
+
+// cacheRows prints what the caches did.
+func cacheRows(row func(name string, cell func(Result) string)) {
+	row("restore", func(run Result) string { return optional(run.RestoreSeconds, duration) })
+	row("to script", func(run Result) string { return optional(run.ToScriptSeconds, duration) })
+	row("save", func(run Result) string { return optional(run.SaveSeconds, duration) })
+	row("cache reason", func(run Result) string { return optional(run.Reason, func(s string) string { return s }) })
+	row("modules hit", func(run Result) string {
+		return share(less(run.Modules.Wanted, run.Modules.Missed), run.Modules.Wanted)
+	})
+	row("packages hit", func(run Result) string { return share(run.Build.Hit, sum(run.Build.Hit, run.Build.New)) })
+	row("tests cached", func(run Result) string { return share(run.Tests.Cached, run.Tests.OK) })
+	row("saved", func(run Result) string {
+		return optional(run.SavedBytes, func(n int64) string { return units.BytesSize(float64(n)) })
+	})
 }
 
 // called says whether any run called the stage.
@@ -108,6 +131,36 @@ func (r *Report) called(stage string) bool {
 		}
 	}
 	return false
+}
+
+// optional shows a figure that may be unknown.
+func optional[T any](v *T, show func(T) string) string {
+	if v == nil {
+		return "-"
+	}
+	return show(*v)
+}
+
+// share shows a part of a whole.
+func share(part, whole *int) string {
+	if part == nil || whole == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%d/%d", *part, *whole)
+}
+
+func sum(a, b *int) *int {
+	if a == nil || b == nil {
+		return nil
+	}
+	return new(*a + *b)
+}
+
+func less(a, b *int) *int {
+	if a == nil || b == nil {
+		return nil
+	}
+	return new(*a - *b)
 }
 
 func duration(seconds float64) string { return fmt.Sprintf("%.2f s", seconds) }

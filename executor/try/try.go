@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type Options struct {
 	Variables   []string // KEY=VALUE
 	Unprotected bool     // the ref is no protected one
 	Runs        int      // one after the other, at least 1
+	FreshHost   bool     // before each run but the first, all that the host has of the caches goes; the store keeps its own
 	StateDir    string   // kept between tries; empty means one for this try alone
 	CAFile      string   // CA certificates for the job; empty means none
 	Timeout     time.Duration
@@ -165,8 +167,14 @@ func (o *Options) prepareHost(ctx context.Context, p *plan, folder string) (stri
 		helper = p.payload(1).Image.Name
 	}
 	s := stageSettings(o.Settings, state, helper, volumes...)
+	s.Log = settings.Log{Level: "info", Format: settings.FormatJSON, File: operatorLog(folder)}
 	config := filepath.Join(folder, "settings.toml")
 	if err := s.Write(config); err != nil {
+		return "", err
+	}
+	idle := *s
+	idle.LayerIdle = settings.Duration{Duration: time.Nanosecond}
+	if err := idle.Write(idleSettings(config)); err != nil {
 		return "", err
 	}
 	for _, image := range p.images(s) {
@@ -188,7 +196,30 @@ func (o *Options) runs(ctx context.Context, p *plan, folder, config string) []Re
 			plan: p, id: id, title: fmt.Sprintf("run %d of %d", n, o.Runs), folder: folder, progress: o.Stderr,
 			program: append(append([]string{}, o.Program...), "--config", config), kill: o.Kill, retry: prepareRetry,
 		}
+		if n > 1 && o.FreshHost {
+			o.prune(ctx, config, folder, "--unused")
+		}
 		runs = append(runs, j.run(ctx))
+	}
+	if o.StateDir != "" { // what is mounted there would be in the way of whoever removes the folder
+		o.prune(context.WithoutCancel(ctx), idleSettings(config), folder)
 	}
 	return runs
 }
+
+// prune tidies up the host between and after the runs.
+func (o *Options) prune(ctx context.Context, config, folder string, flags ...string) {
+	ctx, cancel := context.WithTimeout(ctx, pruneLimit)
+	defer cancel()
+	p := process{
+		args: slices.Concat(o.Program, []string{"--config", config, "prune"}, flags), dir: folder, env: os.Environ(), stdout: o.Stderr, stderr: o.Stderr,
+	}
+	if code, err := p.run(ctx, o.Kill); err != nil || code != 0 {
+		fmt.Fprintf(o.Stderr, "note: prune ended with exit code %d %v\n", code, err)
+	}
+}
+
+const pruneLimit = 5 * time.Minute
+
+// idleSettings is the file beside the stage commands' settings in which no layer stays mounted that no job uses.
+func idleSettings(config string) string { return config + ".idle" }

@@ -1,0 +1,249 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/checkout"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
+)
+
+// cachesDir is where the build container sees its caches: one mount that holds them all, so that go clean can remove any of them,
+// at the same path in every job, since Go's keys hold paths.
+const cachesDir = "/go-executor"
+
+// cacheVariables tell Go where its caches are, by kind. A job that sets one of them wants to see to its caches itself.
+var cacheVariables = map[string]string{"modules": "GOMODCACHE", "build": "GOCACHE"}
+
+// cacheVariable is the author's switch.
+const cacheVariable = "GO_EXECUTOR_CACHE"
+
+// Caches is what the record of a job says of its Go caches.
+type Caches struct {
+	Decided  bool         `json:"decided"` // they were restored, or it was found out why not
+	Mounted  bool         `json:"mounted"` // in the build container
+	Kinds    []string     `json:"kinds"`
+	Reason   cache.Reason `json:"reason"`
+	Restore  float64      `json:"restore_seconds"`
+	Platform string       `json:"platform"`
+	Tests    Tests        `json:"tests"`
+}
+
+// openCaches gives the caches of a host; what is not there yet is made when it is needed.
+func openCaches(ctx context.Context, s *settings.Settings, t tree) *cache.Cache {
+	return cache.Open(ctx, cache.Options{
+		Dir: string(t), StoreDir: s.StoreDir(), Driver: s.Cache.Driver, Idle: s.LayerIdle.Duration, MaxSize: int64(s.MaxSize),
+	})
+}
+
+// restoreCaches decides about the job's caches and mounts them. Whatever goes wrong, the job goes on without.
+func (j *job) restoreCaches(ctx context.Context) error {
+	if j.store.get().Caches.Decided {
+		return nil
+	}
+	request, reason := j.cacheRequest()
+	if reason != "" {
+		j.sayNoCaches(reason, nil)
+		return j.store.update(func(r *Record) { r.Caches = Caches{Decided: true, Reason: reason} })
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, j.settings.Cache.RestoreTimeout.Duration, context.DeadlineExceeded)
+	defer cancel()
+	restored, err := j.caches.Restore(limited, j.store.dir, request)
+	if ctx.Err() != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
+	if err != nil {
+		j.sayNoCaches(restored.Reason, err)
+		return j.store.update(func(r *Record) { r.Caches = Caches{Decided: true, Reason: restored.Reason} })
+	}
+	j.sayRestored(request, restored)
+	return j.store.update(func(r *Record) {
+		r.Caches = Caches{
+			Decided: true, Mounted: true, Kinds: request.Kinds, Reason: restored.Reason, Restore: restored.Seconds,
+			Platform: request.Platform,
+		}
+	})
+}
+
+// cacheRequest decides what the job gets of caches; a reason says why nothing.
+func (j *job) cacheRequest() (cache.Request, cache.Reason) {
+	record := j.store.get()
+	kinds, mode, off := j.wantedCaches()
+	switch {
+	case off:
+		return cache.Request{}, cache.Off
+	case j.bringsOwnCaches():
+		return cache.Request{}, cache.Bypassed
+	case record.Go.Go == "":
+		return cache.Request{}, record.NoGo
+	}
+	report := j.readCheckout()
+	target := record.Go.Resolve(j.env.Variables, report.Graph.Toolchain)
+	if target.Problem != "" {
+		j.warnCaches("%s", target.Problem)
+	}
+	r := cache.Request{
+		Instance: j.id.Instance, Project: j.id.Project, Tier: j.id.Tier, Job: j.id.Job, Speaker: j.speaker(), Platform: target.Platform, Toolchain: target.Toolchain,
+		Graph: report.Graph.Hash, Modules: report.Graph.Modules, Sums: report.Sums, Kinds: kinds, Mode: mode,
+	}
+	if r.Tier != runner.ProtectedTier {
+		r.Below = runner.ProtectedTier
+	}
+	return r, ""
+}
+
+// speaker is the same for all jobs of one name on one ref, which use much the same of the caches.
+func (j *job) speaker() string {
+	sum := sha256.Sum256([]byte(j.payload.JobInfo.Name + "\x00" + j.payload.GitInfo.RefType + "\x00" + j.payload.GitInfo.Ref))
+	return hex.EncodeToString(sum[:8])
+}
+
+// wantedCaches combines the settings and the author's switch.
+func (j *job) wantedCaches() (kinds []string, mode cache.Mode, off bool) {
+	kinds = j.settings.Cache.Kinds
+	switch value := strings.ToLower(j.env.Variables[cacheVariable]); value {
+	case "", "on":
+	case "off":
+		return nil, "", true
+	case "modules":
+		kinds = slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return k != "modules" })
+	case string(cache.NoSave), string(cache.FromNewest):
+		mode = cache.Mode(value)
+	default:
+		j.warnCaches("%s is %q; known are on, off, modules, read-only and refresh. It is taken for off", cacheVariable, value)
+		return nil, "", true
+	}
+	return kinds, mode, len(kinds) == 0
+}
+
+func (j *job) bringsOwnCaches() bool {
+	for _, name := range cacheVariables {
+		if j.env.Variables[name] != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// readCheckout is what sourcesReady found; nothing, if it found nothing.
+func (j *job) readCheckout() checkout.Report {
+	data, err := os.ReadFile(j.checkoutFile())
+	if err != nil {
+		return checkout.Report{}
+	}
+	report, err := checkout.ReadReport(bytes.NewReader(data))
+	if err != nil {
+		return checkout.Report{}
+	}
+	return report
+}
+
+// withCaches shows the caches to the build container, if there are any.
+func (j *job) withCaches(s docker.Spec, caches Caches) docker.Spec {
+	if !caches.Mounted {
+		return s
+	}
+	s.Mounts = append(s.Mounts, docker.Mount{Source: cache.WorkOf(j.store.dir).Merged(), Target: cachesDir})
+	for _, kind := range caches.Kinds {
+		s.Env = append(s.Env, cacheVariables[kind]+"="+path.Join(cachesDir, kind))
+	}
+	return s
+}
+
+// cachesVisible says whether a container that has not been started will see what is mounted on this host. Where Docker, or this program, lives in
+// a mount namespace of its own, the container would get an empty folder without an error.
+func (j *job) cachesVisible(ctx context.Context, id string) (bool, error) {
+	nonce := ".go-executor-" + rand.Text()
+	file := filepath.Join(cache.WorkOf(j.store.dir).Merged(), nonce)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		return false, err
+	}
+	defer os.Remove(file) //nolint:errcheck // an empty file, and no cache entry
+	return j.docker.HasFile(ctx, id, path.Join(cachesDir, nonce))
+}
+
+// dropCaches goes on without caches, when the build container cannot be made with them.
+func (j *job) dropCaches(ctx context.Context, reason cache.Reason, why error) error {
+	if !j.store.get().Caches.Mounted {
+		return nil
+	}
+	j.sayNoCaches(reason, why)
+	if err := j.caches.Discard(context.WithoutCancel(ctx), j.store.dir); err != nil {
+		j.warnCaches("%v", err)
+	}
+	return j.store.update(func(r *Record) { r.Caches = Caches{Decided: true, Reason: reason} })
+}
+
+// watchCaches notes what the job opens of its caches until stop is called.
+func (j *job) watchCaches() (stop func()) {
+	if !j.store.get().Caches.Mounted {
+		return func() {}
+	}
+	end, err := j.caches.Watch(j.store.dir, cachesDir)
+	if err != nil {
+		j.log.WithError(err).Warn("hits are not counted")
+		return func() {}
+	}
+	return func() {
+		if err := end(); err != nil {
+			j.log.WithError(err).Warn("hits are not counted")
+		}
+	}
+}
+
+// saveCaches takes what the job added to its caches, once nothing can write to them any more.
+func (j *job) saveCaches(ctx context.Context) {
+	record := j.store.get()
+	if !record.Caches.Mounted {
+		j.logCaches(record.Caches, cache.Saved{}, nil)
+		return
+	}
+	began := time.Now()
+	if id := record.Objects[objectBuild]; id != "" {
+		if err := j.docker.End(ctx, id); err != nil {
+			err = cache.Because(cache.StillRunning, "it is not certain that the job's processes have ended: %w", err)
+			j.warnCaches("nothing is saved now: %v", err)
+			j.logCaches(record.Caches, cache.Saved{}, err)
+			return // cleanup removes the container, after which they have; the next prepare saves
+		}
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, j.settings.Cache.SaveTimeout.Duration, context.DeadlineExceeded)
+	defer cancel()
+	saved, err := j.caches.Save(limited, j.store.dir, record.Failed == nil)
+	saved.Seconds = time.Since(began).Seconds()
+	j.saySaved(record.Caches, saved, err)
+	j.logCaches(record.Caches, saved, err)
+	if err := j.store.update(func(r *Record) { r.Caches.Mounted = false }); err != nil {
+		j.log.WithError(err).Warn("that the caches were saved cannot be noted")
+	}
+}
+
+// salvageCaches saves what killed jobs have made and keeps the host tier in bounds, while prepare waits for other things.
+func (j *job) salvageCaches(ctx context.Context) {
+	ctx, cancel := context.WithTimeoutCause(ctx, j.settings.Cache.SaveTimeout.Duration, context.DeadlineExceeded)
+	defer cancel()
+	err := j.caches.Salvage(ctx, func(saved cache.Saved, err error) {
+		line := j.log.WithField("items", saved.Items)
+		if err != nil {
+			line.WithError(err).Warn("what a killed job left in its caches was not saved")
+			return
+		}
+		line.Info("what a killed job left in its caches was saved")
+	})
+	if err := errors.Join(err, j.caches.Housekeep(ctx, false)); err != nil {
+		j.log.WithError(err).Warn("the host tier cannot be tidied up")
+	}
+}

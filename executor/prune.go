@@ -1,0 +1,62 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
+)
+
+// pruneLimit bounds what a person waits for.
+const pruneLimit = 10 * time.Minute
+
+// Prune removes what killed jobs have left on this host: containers, networks, mounts, folders; it saves what they have made in their
+// caches, unmounts layers that are idle and deletes the oldest beyond max_size. With unused, every layer that no job uses is
+// unmounted and deleted; the store keeps its own. Jobs that are running are not disturbed.
+func Prune(ctx context.Context, call Call, unused bool) error {
+	s, err := settings.Load(call.ConfigPath)
+	if err != nil {
+		return err
+	}
+	logger, closer, err := oplog.New(s.Log, oplog.Options{Mode: oplog.Direct, Stderr: call.Stderr})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closer.Close() }()
+	ctx, cancel := context.WithTimeoutCause(ctx, pruneLimit, fmt.Errorf("waited %s: %w", pruneLimit, context.DeadlineExceeded))
+	defer cancel()
+	j := &job{call: call, settings: s, tree: tree(filepath.Clean(s.StateDir)), log: logrus.NewEntry(logger).WithField(oplog.FieldStage, "prune")}
+	j.caches = openCaches(ctx, s, j.tree)
+	state, err := j.tree.id()
+	if err != nil {
+		return stateError(err)
+	}
+	if state == "" {
+		return nil // no job was ever prepared here
+	}
+	err = j.reapAll(ctx, state)
+	j.salvageCaches(ctx)
+	return errors.Join(err, j.caches.Housekeep(ctx, unused))
+}
+
+// reapAll reaps every dead job.
+func (j *job) reapAll(ctx context.Context, state string) error {
+	if err := j.connect(ctx); err != nil {
+		return fmt.Errorf("what killed jobs left cannot be removed: %w", err)
+	}
+	defer func() { _ = j.docker.Close() }()
+	unlock, err := lockJobs(ctx, j.tree)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	_, others, err := j.reap(ctx, docker.Owner{State: state})
+	return errors.Join(append(others, err)...)
+}
