@@ -93,7 +93,11 @@ func setUp(m *testing.M) (int, error) {
 	if bridge, err = bridgeAddress(); err != nil {
 		return 0, err
 	}
-	return m.Run(), nil
+	if seed.dir, err = os.MkdirTemp("", "e2e-store-"); err != nil {
+		return 0, err
+	}
+	code := m.Run()
+	return code, os.RemoveAll(seed.dir)
 }
 
 // bridgeAddress is this host's address on Docker's default network, which containers of every other network reach too.

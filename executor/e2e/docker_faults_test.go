@@ -7,12 +7,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -187,4 +189,42 @@ func (h *host) killHelper(j job) {
 		h.t.Error(err)
 	}
 	_ = exec.Command("docker", append([]string{"kill"}, strings.Fields(string(out))...)...).Run()
+}
+
+// An unmount succeeds although a container still writes to the mount, so only Docker's word that the container has ended counts.
+func TestNothingIsReadOfAContainerThatMayStillBeRunning(t *testing.T) {
+	t.Parallel()
+	f, address := newFaultyDocker(t)
+	g := newGoHost(t, "host = \""+address+"\"\n")
+	var looks atomic.Int32
+	f.fault = func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/stop"):
+			w.WriteHeader(http.StatusNotModified)
+			return true
+		case !strings.HasSuffix(r.URL.Path, "/json"):
+			return false
+		}
+		if looks.Add(1) < 3 { // before the start, and after the script's end
+			return false
+		}
+		recorder := httptest.NewRecorder()
+		forward.ServeHTTP(recorder, r)
+		w.WriteHeader(recorder.Code)
+		_, _ = w.Write(bytes.Replace(recorder.Body.Bytes(), []byte(`"Status":"exited","Running":false`), []byte(`"Status":"running","Running":true`), 1))
+		return true
+	}
+	j := g.goJob("go build ./sum")
+	r := g.run(j)
+	g.succeeded(r)
+	g.says(r, "it is not certain that the job's processes have ended")
+	if fig := g.figures(j); fig.SaveReason != "still_running" || fig.Saved > 0 {
+		t.Errorf("%s, %s", fig, fig.SaveReason)
+	}
+	f.mu.Lock()
+	f.fault = nil
+	f.mu.Unlock()
+	if _, fig := g.ran(g.goJob("go build ./sum")); fig.New != 0 {
+		t.Errorf("once the container is gone: %s", fig)
+	}
 }

@@ -97,6 +97,12 @@ func (g *gitlab) download(w http.ResponseWriter, r *http.Request) {
 // repository makes a project with one commit of the given files and tells its commit.
 func (g *gitlab) repository(t *testing.T, path string, files map[string]string) (sha string) {
 	t.Helper()
+	return g.push(t, path, "first", files)
+}
+
+// push adds a commit that holds exactly the given files to a project, which is made if need be.
+func (g *gitlab) push(t *testing.T, path, message string, files map[string]string) (sha string) {
+	t.Helper()
 	dir := filepath.Join(g.dir, path+".git")
 	work := t.TempDir()
 	for name, content := range files {
@@ -109,16 +115,22 @@ func (g *gitlab) repository(t *testing.T, path string, files map[string]string) 
 		}
 	}
 	git := func(args ...string) string {
-		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-C", work}, args...)...)
+		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "--git-dir", dir, "--work-tree", work}, args...)...)
+		cmd.Dir = work
+		// The same files make the same commit: Go writes it into programs, and would build them anew for another one.
+		cmd.Env = append(os.Environ(), "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("git %v: %v\n%s", args, err, out)
 		}
 		return strings.TrimSpace(string(out))
 	}
-	git("init", "-q", "-b", "main")
-	git("add", ".")
-	git("commit", "-q", "-m", "first")
-	git("clone", "-q", "--bare", work, dir)
+	if _, err := os.Stat(dir); err != nil {
+		if out, err := exec.Command("git", "init", "-q", "--bare", "-b", "main", dir).CombinedOutput(); err != nil {
+			t.Fatalf("git init: %v\n%s", err, out)
+		}
+	}
+	git("add", "-A", "-f", ".")
+	git("commit", "-q", "-m", message)
 	return git("rev-parse", "HEAD")
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,9 @@ type host struct {
 	sha      string
 	dir      string
 	StateDir string
-	instance string // as in labels: the GitLab's host+port
+	instance string   // as in labels: the GitLab's host+port
+	pruned   bool     // no layer may be mounted any more
+	wrap     []string // a command that starts the Runner
 }
 
 // nextJob numbers jobs over all tests, so that a job's label is its own.
@@ -152,7 +155,8 @@ func (h *host) start(j job) *running {
 	name := fmt.Sprintf("job-%v.json", j["id"])
 	h.write(name, string(data))
 	r := &running{h: h, log: &syncBuffer{}, errs: &syncBuffer{}}
-	r.cmd = exec.Command(runnerJob, filepath.Join(h.dir, "config.toml"), filepath.Join(h.dir, name))
+	line := append(slices.Clone(h.wrap), runnerJob, filepath.Join(h.dir, "config.toml"), filepath.Join(h.dir, name))
+	r.cmd = exec.Command(line[0], line[1:]...)
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.errs
 	r.cmd.Dir = h.dir
 	if err := r.cmd.Start(); err != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/docker/docker/api/types/volume"
 )
 
-// left lists what there is of this host's jobs: containers, networks, records, mounts, processes.
+// left lists what there is of this host's jobs: containers, networks, records, mounts, processes. Layers stay mounted for the next
+// job until they are pruned.
 func (h *host) left() []string {
 	var left []string
 	byLabel := filters.NewArgs(filters.Arg("label", "gitlab-go-executor.job"))
@@ -46,7 +47,7 @@ func (h *host) left() []string {
 	left = append(left, hidden...)
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
-		if strings.Contains(line, h.StateDir) {
+		if strings.Contains(line, h.StateDir) && (h.pruned || !strings.Contains(line, h.StateDir+"/mnt/")) {
 			left = append(left, "mount "+line)
 		}
 	}
@@ -59,8 +60,29 @@ func (h *host) left() []string {
 	return left
 }
 
+// prune drops all that the host has of the caches, and of killed jobs.
+func (h *host) prune() {
+	h.t.Helper()
+	out, err := exec.CommandContext(context.Background(), executorBin, "--config", filepath.Join(h.dir, "settings.toml"), "prune", "--unused").CombinedOutput()
+	if err != nil {
+		h.t.Errorf("prune: %v\n%s", err, out)
+	}
+}
+
 // checkNothingLeft fails the test for what its jobs left behind, and removes it.
 func (h *host) checkNothingLeft() {
+	if _, err := os.Stat(filepath.Join(h.StateDir, "id")); err == nil { // a job was prepared
+		h.prune()
+		h.pruned = true
+		for _, pattern := range []string{"mnt/*", "salvage/*", "layers/*", "layers/.*", "jobs/.dead*"} {
+			found, _ := filepath.Glob(filepath.Join(h.StateDir, pattern))
+			for _, file := range found {
+				if name := filepath.Base(file); !strings.HasPrefix(name, ".lock") && name != ".lease" { // they stay, empty
+					h.t.Errorf("left after prune: %s", file)
+				}
+			}
+		}
+	}
 	for _, what := range h.left() {
 		h.t.Errorf("left behind: %s", what)
 	}

@@ -1,0 +1,199 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// goHost is a runner host with a Go project and a module proxy.
+type goHost struct {
+	*host
+	proxy *modProxy
+	files map[string]string
+}
+
+// newGoHost makes a small service of several packages: two modules of the proxy, one of them with a requirement of its own, and a test
+// that reads test data.
+func newGoHost(t *testing.T, settings string) *goHost {
+	t.Helper()
+	g := &goHost{host: newHost(t, settings), proxy: newModProxy(t)}
+	g.proxy.add(t, "example.com/gamma", "v1.0.0", map[string]string{"gamma.go": "package gamma\n\nconst Three = 3\n"})
+	g.proxy.add(t, "example.com/beta", "v1.0.0", map[string]string{"beta.go": "package beta\n\nimport \"example.com/gamma\"\n\nconst Two = gamma.Three - 1\n"}, "example.com/gamma@v1.0.0")
+	for _, v := range []string{"v1.0.0", "v1.1.0"} {
+		g.proxy.add(t, "example.com/alpha", v, map[string]string{"alpha.go": "package alpha\n\nconst Version = \"" + v + "\"\n"})
+	}
+	g.files = map[string]string{
+		"go.mod": `module example.com/app
+
+go 1.24
+
+require (
+	example.com/alpha v1.0.0
+	example.com/beta v1.0.0
+)
+
+require example.com/gamma v1.0.0 // indirect
+`,
+		"go.sum":            g.proxy.goSum(),
+		"main.go":           "package main\n\nimport (\n\t\"example.com/alpha\"\n\t\"example.com/app/sum\"\n)\n\nfunc main() { println(alpha.Version, sum.Of(1, 2)) }\n",
+		"sum/sum.go":        "package sum\n\nimport \"example.com/beta\"\n\nfunc Of(a, b int) int { return a + b + beta.Two }\n",
+		"sum/sum_test.go":   "package sum\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestOf(t *testing.T) {\n\tdata, err := os.ReadFile(\"testdata/want\")\n\tif err != nil || string(data) != \"five\\n\" || Of(1, 2) != 5 {\n\t\tt.Fatal(string(data), err)\n\t}\n}\n",
+		"sum/testdata/want": "five\n",
+	}
+	g.commit("first")
+	return g
+}
+
+// commit puts the project's files into the repository.
+func (g *goHost) commit(message string) {
+	g.t.Helper()
+	g.sha = g.gitlab.push(g.t, "group/project", message, g.files)
+}
+
+// change writes files and commits.
+func (g *goHost) change(files map[string]string) {
+	g.t.Helper()
+	maps.Copy(g.files, files)
+	g.commit("change")
+}
+
+// replace changes a text in a file and commits.
+func (g *goHost) replace(file, old, with string) {
+	g.t.Helper()
+	if !strings.Contains(g.files[file], old) {
+		g.t.Fatalf("%s has no %q", file, old)
+	}
+	g.change(map[string]string{file: strings.ReplaceAll(g.files[file], old, with)})
+}
+
+// buildAndTest is the script of most jobs.
+var buildAndTest = []string{"go build ./...", "go vet ./...", "go test ./..."}
+
+// goJob is a job that finds its modules at the proxy.
+func (g *goHost) goJob(script ...string) job {
+	return g.newJob(jobImage, script...).variable("GOPROXY", g.proxy.URL).variable("GONOSUMDB", "*").variable("GOFLAGS", "-mod=readonly")
+}
+
+// figures is what the operator log says of a job's caches; -1 is unknown.
+type figures struct {
+	Reason                                    string
+	Wanted, HitHost, HitStore, Missed         int
+	Available, Hit, New, Tests, Cached, Saved int
+	RestoreSeconds, SaveSeconds               float64
+	SaveReason                                string
+}
+
+// figures finds the line.
+func (h *host) figures(j job) figures {
+	h.t.Helper()
+	data, err := os.ReadFile(h.OperatorLog())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for text := range strings.Lines(string(data)) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			h.t.Fatal(err)
+		}
+		if line["msg"] != "caches" || line["job"] != fmtID(j) {
+			continue
+		}
+		number := func(name string) int {
+			if v, ok := line[name].(float64); ok {
+				return int(v)
+			}
+			return -1
+		}
+		seconds := func(name string) float64 { v, _ := line[name].(float64); return v }
+		word := func(name string) string { v, _ := line[name].(string); return v }
+		return figures{
+			Reason: word("cache_reason"), SaveReason: word("save_reason"),
+			Wanted: number("modules_wanted"), HitHost: number("modules_hit_host"), HitStore: number("modules_hit_store"), Missed: number("modules_missed"),
+			Available: number("build_available"), Hit: number("build_hit"), New: number("build_new"),
+			Tests: number("tests_ok"), Cached: number("tests_cached"), Saved: number("saved_bytes"),
+			RestoreSeconds: seconds("restore_seconds"), SaveSeconds: seconds("save_seconds"),
+		}
+	}
+	h.t.Fatalf("the operator log has no figures of job %s:\n%s", fmtID(j), data)
+	return figures{}
+}
+
+// ran runs a job that has to succeed, and gives its figures too.
+func (g *goHost) ran(j job) (result, figures) {
+	g.t.Helper()
+	r := g.run(j)
+	g.succeeded(r)
+	return r, g.figures(j)
+}
+
+func (f figures) String() string {
+	return fmt.Sprintf("%s: modules %d wanted, %d+%d hit, %d missed; packages %d available, %d hit, %d new; tests %d of %d cached; %s bytes saved",
+		f.Reason, f.Wanted, f.HitHost, f.HitStore, f.Missed, f.Available, f.Hit, f.New, f.Cached, f.Tests, strconv.Itoa(f.Saved))
+}
+
+func str(n int) string { return strconv.Itoa(n) }
+
+// entry is what is read of an entry of the store.
+type entry struct {
+	Layer    *struct{ Digest string }
+	Replaces map[string]string
+}
+
+func (h *host) readEntry(file string) (e entry) {
+	h.t.Helper()
+	data, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(data, &e)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return e
+}
+
+// withC adds a package with C and its test to the project.
+func (g *goHost) withC() *goHost {
+	g.t.Helper()
+	g.change(map[string]string{
+		"native/native.go":      "package native\n\n// int twice(int n) { return 2 * n; }\nimport \"C\"\n\nfunc Twice(n int) int { return int(C.twice(C.int(n))) }\n",
+		"native/native_test.go": "package native\n\nimport \"testing\"\n\nfunc TestTwice(t *testing.T) {\n\tif Twice(2) != 4 {\n\t\tt.Fatal()\n\t}\n}\n",
+	})
+	return g
+}
+
+// seed is the store of a host that has built and tested the project once: compiling the standard library again for every test would
+// take most of their time.
+var seed struct {
+	once sync.Once
+	dir  string // made by TestMain
+}
+
+// warm gives the host what a first job would have saved.
+func (g *goHost) warm() *goHost {
+	g.t.Helper()
+	seed.once.Do(func() {
+		first := newGoHost(g.t, "")
+		first.ran(first.goJob(buildAndTest...))
+		first.copyStore(filepath.Join(first.StateDir, "store", "v1", first.instance), seed.dir)
+	})
+	g.copyStore(seed.dir, filepath.Join(g.StateDir, "store", "v1", g.instance))
+	return g
+}
+
+func (h *host) copyStore(from, to string) {
+	h.t.Helper()
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		h.t.Fatal(err)
+	}
+	if out, err := exec.Command("cp", "-a", from+"/.", to).CombinedOutput(); err != nil {
+		h.t.Fatalf("%v\n%s", err, out)
+	}
+}
