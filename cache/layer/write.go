@@ -50,8 +50,9 @@ func makeImage(ctx context.Context, path string, feed func(io.Writer) error) err
 	running, kill := context.WithCancel(ctx)
 	defer kill()
 	// Files of equal size are compared with each other to find duplicates, which takes hours for Go's 175-byte entries: no such
-	// check. The inode table stays uncompressed for setRootTime.
-	t := newTool(running, "sqfstar", "-comp", "lz4", "-no-duplicates", "-no-xattrs", "-noI", "-mkfs-time", "0", "-root-mode", "0755",
+	// check. The inode table stays uncompressed for setRootTime. Blocks are small and files share none, since a kernel reads a
+	// block whole: a warm build of caddy on a mount that nothing has read yet took 7.5 s so, 9 s with sqfstar's defaults.
+	t := newTool(running, "sqfstar", "-comp", "lz4", "-b", "32K", "-no-fragments", "-no-duplicates", "-no-xattrs", "-noI", "-mkfs-time", "0", "-root-mode", "0755",
 		"-exit-on-error", "-quiet", "-no-progress", "-mem", writerMemory,
 		"-processors", strconv.Itoa(min(runtime.NumCPU(), writerProcessors)), path)
 	stdin, err := t.cmd.StdinPipe()
