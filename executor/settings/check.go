@@ -31,7 +31,12 @@ func (s *Settings) check(r *report) {
 
 // check is that of the [cache] table.
 func (c *Cache) check(r *report) {
-	r.each("cache.kinds", c.Kinds, func(key, value string) { r.oneOf(key, value, KindModules, KindBuild) })
+	for i, kind := range c.Kinds {
+		r.oneOf("cache.kinds", kind, KindModules, KindBuild)
+		if slices.Contains(c.Kinds[:i], kind) {
+			r.add("cache.kinds", kind, "each kind at most once")
+		}
+	}
 	r.oneOf("cache.driver", c.Driver, DriverAuto, DriverImage, DriverCopy)
 	r.positive("cache.restore_timeout", c.RestoreTimeout)
 	r.positive("cache.save_timeout", c.SaveTimeout)

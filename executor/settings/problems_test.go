@@ -134,6 +134,7 @@ func TestMistakesOfSense(t *testing.T) {
 		"no time to stop":               {`docker.stop_timeout = "0s"`, `docker.stop_timeout = "0s": has to be more than 0`},
 		"a duration in words":           {`docker.pull_timeout = "a while"`, `docker.pull_timeout = "a while": not a duration; use a string with units, for example "10s"`},
 		"a format of nobody's":          {`log.format = "xml"`, `log.format = "xml": unknown value; allowed are text, json`},
+		"a kind twice":                  {`cache.kinds = ["build", "build"]`, `cache.kinds = "build": each kind at most once`},
 		"a kind of nobody's":            {`cache.kinds = ["fuzz"]`, `cache.kinds = "fuzz": unknown value; allowed are modules, build`},
 		"a driver of nobody's":          {`cache.driver = "zfs"`, `cache.driver = "zfs": unknown value; allowed are auto, image, copy`},
 		"no time to save":               {`cache.save_timeout = "0s"`, `cache.save_timeout = "0s": has to be more than 0`},
