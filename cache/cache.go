@@ -30,13 +30,15 @@ type Cache struct {
 	host   layer.Host
 	driver layer.Driver
 	store  store.Store
+	spool  *store.Spool // nil if the store is near
 }
 
 // Options say where the caches of a host are.
 type Options struct {
-	Dir      string // the host's state directory
-	StoreDir string // the store's folder
-	Driver   string // "image", "copy", or "auto": image where the host can
+	Dir    string // the host's state directory
+	Store  store.Store
+	Far    bool   // what is written to Store is spooled on this host first (see Send), and the pools are compacted by Tend
+	Driver string // "image", "copy", or "auto": image where the host can
 	// Idle is how long a layer that no job uses stays mounted; MaxSize, in bytes, is what layers may take on this host, 0 is no
 	// limit.
 	Idle    time.Duration
@@ -47,7 +49,11 @@ type Options struct {
 func Open(ctx context.Context, o Options) *Cache {
 	host := layer.Host{Dir: o.Dir}
 	image := layer.NewImage(host)
-	c := &Cache{Options: o, host: host, driver: image, store: store.NewDirectory(o.StoreDir)}
+	c := &Cache{Options: o, host: host, driver: image, store: o.Store}
+	if o.Far {
+		c.spool = store.NewSpool(filepath.Join(o.Dir, "spool"), o.Store)
+		c.store = c.spool
+	}
 	if o.Driver == "copy" || o.Driver == "auto" && errors.Is(image.Probe(ctx), layer.ErrUnsupported) {
 		c.driver = layer.NewCopy(host)
 	}

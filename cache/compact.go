@@ -67,24 +67,59 @@ func mergeable(layers []sized, limit int64) []string {
 // allow. Whoever is mounted over the old layers stays so.
 func (c *Cache) compact(ctx context.Context, p pool, entries []Entry, limit int64) error {
 	refs, _ := living(entries, "", maxEntries)
-	var layers []indexed
+	layers := map[string]indexed{}
 	var sizes []sized
 	for _, ref := range refs {
-		l, err := c.index(ctx, held{LayerRef: ref, Kind: p.kind.Name()})
+		if !c.atHand(ref) {
+			sizes = append(sizes, sized{ref.Digest, ref.Size, false}) // whoever has it here can tell
+			continue
+		}
+		l, err := c.parted(ctx, p, entries, ref)
 		if err != nil {
 			return fmt.Errorf("compact: %w", err)
 		}
-		alive, all := split(l.items, aliveBits(entries, ref.Digest, len(l.items)))
-		sizes = append(sizes, sized{ref.Digest, ref.Size, bytesOf(alive) < bytesOf(all)/2})
-		l.items, l.all = alive, all
-		layers = append(layers, l)
+		layers[ref.Digest] = l
+		sizes = append(sizes, sized{ref.Digest, ref.Size, bytesOf(l.items) < bytesOf(l.all)/2})
 	}
 	picked := mergeable(sizes, limit)
 	if len(picked) == 0 || len(picked) == 1 && !sizes[slices.IndexFunc(sizes, func(s sized) bool { return s.digest == picked[0] })].dead {
 		return c.tidy(ctx, entries)
 	}
-	layers = slices.DeleteFunc(layers, func(l indexed) bool { return !slices.Contains(picked, l.Digest) })
-	return c.merge(ctx, p, entries, layers)
+	var merged []indexed
+	for _, ref := range refs {
+		if !slices.Contains(picked, ref.Digest) {
+			continue
+		}
+		l, ok := layers[ref.Digest]
+		if !ok {
+			var err error
+			if l, err = c.parted(ctx, p, entries, ref); err != nil {
+				return fmt.Errorf("compact: %w", err)
+			}
+		}
+		merged = append(merged, l)
+	}
+	return c.merge(ctx, p, entries, merged)
+}
+
+// atHand says whether a layer is on this host, or so small that it may as well be fetched.
+func (c *Cache) atHand(ref LayerRef) bool {
+	_, err := os.Stat(c.host.File(ref.Digest))
+	return err == nil || ref.Size <= foreground
+}
+
+// parted is a layer, brought here if need be, with what of it is alive.
+func (c *Cache) parted(ctx context.Context, p pool, entries []Entry, ref LayerRef) (indexed, error) {
+	err := c.host.Adopt(ctx, ref.Digest, func(path string) error { return c.store.GetFile(ctx, p.layerKey(ref.Digest), path) })
+	if err != nil {
+		return indexed{}, &lost{ref.Digest, fetchError(ctx, err)}
+	}
+	l, err := c.index(ctx, held{LayerRef: ref, Kind: p.kind.Name()})
+	if err != nil {
+		return indexed{}, err
+	}
+	l.items, l.all = split(l.items, aliveBits(entries, ref.Digest, len(l.items)))
+	return l, nil
 }
 
 // wordsOn are the newest words of each speaker on a layer of n items. Who added it is taken to use all of it, until it has said otherwise

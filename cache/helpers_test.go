@@ -11,13 +11,22 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
-// newCache is the caches of a host, which are unmounted at the end of the test.
+// newCache is the caches of a host with a store of its own.
 func newCache(t *testing.T) *Cache {
 	t.Helper()
+	return hostOf(t, Options{Store: store.NewDirectory(filepath.Join(t.TempDir(), "store"))})
+}
+
+// hostOf is the caches of a new host, which are unmounted at the end of the test.
+func hostOf(t *testing.T, o Options) *Cache {
+	t.Helper()
 	dir := t.TempDir()
-	c := Open(t.Context(), Options{Dir: dir, StoreDir: filepath.Join(dir, "store"), Driver: "image", Idle: time.Hour})
+	o.Dir, o.Driver, o.Idle = dir, "image", time.Hour
+	c := Open(t.Context(), o)
 	t.Cleanup(func() {
 		ctx := context.Background()
 		works, _ := filepath.Glob(filepath.Join(dir, "jobs", "*", "*"))
@@ -39,9 +48,7 @@ func newCache(t *testing.T) *Cache {
 // sameStore is another host with the same store.
 func sameStore(t *testing.T, c *Cache) *Cache {
 	t.Helper()
-	other := newCache(t)
-	other.store = c.store
-	return other
+	return hostOf(t, Options{Store: c.Store, Far: c.Far})
 }
 
 // request is that of a job of a protected ref. Only compiled packages are cached unless a test says otherwise: they need no network.

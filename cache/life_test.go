@@ -204,14 +204,15 @@ func TestADamagedLayerCostsItselfAndIsReplaced(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCache(t)
+			dir := t.TempDir()
+			c := hostOf(t, Options{Store: store.NewDirectory(dir)})
 			compiled(t, c, request("1"), "a")
 			compiled(t, c, request("2"), "b")
 			entries := journalOf(t, c, request(""))
 			digest := entries[0].Layer.Digest
 			must(t, c.Housekeep(t.Context(), true))
 			p := request("").pool("protected", "build")
-			damage(t, c, filepath.Join(c.StoreDir, p.layerKey(digest)), digest)
+			damage(t, c, filepath.Join(dir, p.layerKey(digest)), digest)
 
 			j := begin(t, c, request("3"))
 			if found := j.has("a", "b"); found != "a" || len(j.got.Problems) != 1 || ReasonOf(j.got.Problems[0]) != Corrupt {

@@ -45,6 +45,13 @@ func (p *plan) of(kindName string) []held {
 	return slices.DeleteFunc(slices.Clone(p.Layers), func(l held) bool { return l.Kind != kindName })
 }
 
+// recall notes which layers an earlier plan of the job has brought to the host.
+func (p *plan) recall(before *plan) {
+	for i, l := range p.Layers {
+		p.Layers[i].FromStore = slices.ContainsFunc(before.Layers, func(b held) bool { return b.Digest == l.Digest && b.FromStore })
+	}
+}
+
 // drop forgets a layer that cannot be had. One that is damaged is taken off the journal by Save, where that is the tier's own.
 func (p *plan) drop(digest string, why error) {
 	for _, l := range p.Layers {

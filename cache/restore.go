@@ -79,11 +79,16 @@ func (c *Cache) restore(ctx context.Context, dir string, r Request) (Restored, e
 // fetched chooses the layers, leases them and brings them to the host. If one has gone meanwhile, another job may have replaced it:
 // the journal is read once more. Then it goes without.
 func (c *Cache) fetched(ctx context.Context, dir string, r Request) (*plan, []error, error) {
+	before, err := readPlan(WorkOf(dir).Dir)
+	if err != nil {
+		before = &plan{} // nothing was prefetched
+	}
 	for attempt := 1; ; attempt++ {
 		p, problems := c.choose(ctx, r)
 		if ctx.Err() != nil {
 			return nil, nil, context.Cause(ctx)
 		}
+		p.recall(before)
 		if err := c.lease(ctx, dir, p); err != nil {
 			return nil, nil, err
 		}
@@ -107,32 +112,41 @@ func (c *Cache) choose(ctx context.Context, r Request) (*plan, []error) {
 		}
 		return p, nil
 	}
-	var problems []error
+	tiers := r.tiers()
+	var pools []pool
 	for _, name := range r.Kinds {
-		reason, bad := c.chooseKind(ctx, p, name)
+		for _, tier := range tiers {
+			pools = append(pools, r.pool(tier, name))
+		}
+	}
+	journals := c.journals(ctx, pools)
+	var problems []error
+	for i, name := range r.Kinds {
+		reason, bad := c.chooseKind(ctx, p, name, journals[i*len(tiers):])
 		p.Reasons[name] = reason
 		problems = append(problems, bad...)
 	}
 	return p, problems
 }
 
-func (c *Cache) chooseKind(ctx context.Context, p *plan, name string) (Reason, []error) {
+// chooseKind decides about the layers of one kind by the journals of its tiers.
+func (c *Cache) chooseKind(ctx context.Context, p *plan, name string, journals []read) (Reason, []error) {
 	var problems []error
 	reason := Reason("")
-	for _, tier := range p.Request.tiers() {
-		entries, bad, err := c.journal(ctx, p.Request.pool(tier, name))
-		problems = append(problems, bad...)
-		if err != nil {
-			return ReasonOf(err), append(problems, err)
+	for i, tier := range p.Request.tiers() {
+		of := journals[i]
+		problems = append(problems, of.problems...)
+		if of.err != nil {
+			return ReasonOf(of.err), append(problems, of.err)
 		}
-		layers, exact := living(entries, p.Request.Graph, maxDepth)
+		layers, exact := living(of.entries, p.Request.Graph, maxDepth)
 		for _, l := range layers {
 			p.Layers = append(p.Layers, held{LayerRef: l, Kind: name, Tier: tier})
 		}
 		switch {
 		case exact:
 			reason = Exact
-		case len(entries) > 0 && reason == "":
+		case len(of.entries) > 0 && reason == "":
 			reason = Nearest
 		}
 	}
@@ -179,7 +193,7 @@ func (c *Cache) fetch(ctx context.Context, p *plan) (failed []error, err error) 
 			err := c.host.Adopt(ctx, l.Digest, func(path string) error { return c.store.GetFile(ctx, pool.layerKey(l.Digest), path) })
 			mu.Lock()
 			defer mu.Unlock()
-			l.FromStore = err == nil
+			l.FromStore = l.FromStore || err == nil
 			if err != nil {
 				failed = append(failed, &lost{l.Digest, fetchError(ctx, err)})
 			}

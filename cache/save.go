@@ -219,11 +219,14 @@ func (s *saving) publish(ctx context.Context, root *os.Root, items []kind.Item) 
 	if err := c.write(ctx, p, e); err != nil {
 		return err
 	}
+	if c.spool != nil {
+		return c.noteGrown(p)
+	}
 	return c.compact(ctx, p, append([]Entry{e}, entries...), foreground)
 }
 
-// withoutKnown leaves out what other jobs have saved since the restore. A layer of theirs that cannot be had only means that some
-// things are kept twice.
+// withoutKnown leaves out what other jobs have saved since the restore. A layer of theirs that cannot be had, or that would take long to
+// fetch, only means that some things are kept twice.
 func (s *saving) withoutKnown(ctx context.Context, entries []Entry, items []kind.Item) ([]kind.Item, error) {
 	if len(items) == 0 || s.plan.Request.Mode == FromNewest {
 		return items, nil
@@ -232,21 +235,22 @@ func (s *saving) withoutKnown(ctx context.Context, entries []Entry, items []kind
 	for _, l := range s.base {
 		had[l.Digest] = true
 	}
+	c := s.cache
 	layers, _ := living(entries, s.plan.Request.Graph, maxDepth)
 	others := &plan{Request: s.plan.Request}
 	for _, l := range layers {
-		if !had[l.Digest] {
+		if !had[l.Digest] && c.atHand(l) {
 			others.Layers = append(others.Layers, held{LayerRef: l, Kind: s.kind.Name(), Tier: s.plan.Request.Tier})
 		}
 	}
-	failed, err := s.cache.fetch(ctx, others)
+	failed, err := c.fetch(ctx, others)
 	if err != nil {
 		return nil, err
 	}
 	s.saved.Problems = append(s.saved.Problems, failed...)
 	known := map[string]kind.Item{}
 	for _, l := range others.Layers {
-		x, err := s.cache.index(ctx, l)
+		x, err := c.index(ctx, l)
 		if err != nil {
 			s.saved.Problems = append(s.saved.Problems, err)
 			continue
@@ -337,5 +341,5 @@ func (e Entry) worthWriting(entries []Entry, graph string) bool {
 
 // poolLock is the lock of those who write to a pool.
 func (c *Cache) poolLock(p pool) string {
-	return filepath.Join(c.Dir, "locks", strings.ReplaceAll(strings.TrimSuffix(p.prefix, "/"), "/", ","))
+	return filepath.Join(c.Dir, "locks", p.name())
 }

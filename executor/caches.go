@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	cachestore "gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/checkout"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
@@ -45,7 +46,7 @@ type Caches struct {
 // openCaches gives the caches of a host; what is not there yet is made when it is needed.
 func openCaches(ctx context.Context, s *settings.Settings, t tree) *cache.Cache {
 	return cache.Open(ctx, cache.Options{
-		Dir: string(t), StoreDir: s.StoreDir(), Driver: s.Cache.Driver, Idle: s.LayerIdle.Duration, MaxSize: int64(s.MaxSize),
+		Dir: string(t), Store: cachestore.NewDirectory(s.StoreDir()), Driver: s.Cache.Driver, Idle: s.LayerIdle.Duration, MaxSize: int64(s.MaxSize),
 	})
 }
 

@@ -128,6 +128,9 @@ func (d *Directory) Delete(ctx context.Context, key string) error {
 	})
 }
 
+// path is an object's file.
+func (d *Directory) path(key string) string { return filepath.Join(d.dir, filepath.FromSlash(key)) }
+
 // run takes one step with the file of a key.
 func (d *Directory) run(ctx context.Context, what, key string, step func(file string) error) error {
 	return d.runOrUndo(ctx, what, key, func() {}, step)
@@ -138,7 +141,7 @@ func (d *Directory) runOrUndo(ctx context.Context, what, key string, undo func()
 	if err := CheckKey(key); err != nil {
 		return err
 	}
-	file := filepath.Join(d.dir, filepath.FromSlash(key))
+	file := d.path(key)
 	if err := within(ctx, undo, func() error { return step(file) }); err != nil {
 		return fmt.Errorf("%s the object %s: %w", what, key, err)
 	}

@@ -1,0 +1,162 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store/storetest"
+)
+
+func TestASpoolIsAStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return store.NewSpool(t.TempDir(), store.NewDirectory(t.TempDir()))
+	})
+}
+
+// sending is a spool that is sent after each write.
+type sending struct{ *store.Spool }
+
+func (s sending) Put(ctx context.Context, key string, data []byte) error {
+	return s.sent(ctx, s.Spool.Put(ctx, key, data))
+}
+
+func (s sending) PutFile(ctx context.Context, key, path string) error {
+	return s.sent(ctx, s.Spool.PutFile(ctx, key, path))
+}
+
+func (s sending) sent(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = s.Send(ctx)
+	return err
+}
+
+func TestASpoolThatIsSentIsAStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return sending{store.NewSpool(t.TempDir(), store.NewDirectory(t.TempDir()))}
+	})
+}
+
+// far is a store that can be taken away, and that notes what is written.
+type far struct {
+	store.Store
+	gone  bool
+	wrote []string
+}
+
+var errGone = errors.New("no route to host")
+
+func (f *far) Put(ctx context.Context, key string, data []byte) error {
+	if f.gone {
+		return errGone
+	}
+	f.wrote = append(f.wrote, key)
+	return f.Store.Put(ctx, key, data)
+}
+
+func (f *far) PutFile(ctx context.Context, key, path string) error {
+	if f.gone || strings.Contains(key, "unlucky") {
+		return errGone
+	}
+	f.wrote = append(f.wrote, key)
+	return f.Store.PutFile(ctx, key, path)
+}
+
+// layerAndEntry writes what a job writes: a file and a small object that names it.
+func layerAndEntry(t *testing.T, s store.Store, name string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "layer")
+	if err := os.WriteFile(path, []byte("layer "+name), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutFile(t.Context(), "z/layers/"+name, path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put(t.Context(), "a/entries/"+name, []byte("entry")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFilesAreSentBeforeWhatNamesThem(t *testing.T) {
+	t.Parallel()
+	f := &far{Store: store.NewDirectory(t.TempDir())}
+	s := store.NewSpool(t.TempDir(), f)
+	layerAndEntry(t, s, "1")
+	layerAndEntry(t, s, "2")
+	sent, err := s.Send(t.Context())
+	if err != nil || sent.Objects != 4 {
+		t.Fatalf("sent %+v, %v", sent, err)
+	}
+	if want := []string{"z/layers/1", "z/layers/2", "a/entries/1", "a/entries/2"}; !slices.Equal(f.wrote, want) {
+		t.Errorf("sent %v, want %v", f.wrote, want)
+	}
+	if waiting, err := s.Waiting(t.Context()); err != nil || len(waiting) != 0 {
+		t.Errorf("still waiting: %v, %v", waiting, err)
+	}
+}
+
+func TestAnEntryWaitsForItsFile(t *testing.T) {
+	t.Parallel()
+	f := &far{Store: store.NewDirectory(t.TempDir())}
+	s := store.NewSpool(t.TempDir(), f)
+	layerAndEntry(t, s, "unlucky")
+	if _, err := s.Send(t.Context()); !errors.Is(err, errGone) {
+		t.Errorf("got %v", err)
+	}
+	if len(f.wrote) > 0 {
+		t.Errorf("sent %v before the file", f.wrote)
+	}
+}
+
+func TestWhatWaitsSurvivesAStoreThatIsGoneAndTheProcess(t *testing.T) {
+	t.Parallel()
+	dir, f := t.TempDir(), &far{Store: store.NewDirectory(t.TempDir()), gone: true}
+	layerAndEntry(t, store.NewSpool(dir, f), "1")
+	s := store.NewSpool(dir, f) // of another process
+	if _, err := s.Send(t.Context()); !errors.Is(err, errGone) {
+		t.Errorf("got %v", err)
+	}
+	if data, err := s.Get(t.Context(), "a/entries/1", 10); err != nil || string(data) != "entry" {
+		t.Errorf("this host reads %q, %v", data, err)
+	}
+	f.gone = false
+	if sent, err := s.Send(t.Context()); err != nil || sent.Objects != 2 || sent.Bytes != int64(len("layer 1entry")) {
+		t.Errorf("sent %+v, %v", sent, err)
+	}
+	if data, err := f.Get(t.Context(), "a/entries/1", 10); err != nil || string(data) != "entry" {
+		t.Errorf("others read %q, %v", data, err)
+	}
+}
+
+func TestProcessesThatSendAtTheSameTimeLoseNothing(t *testing.T) {
+	t.Parallel()
+	dir, remote := t.TempDir(), store.NewDirectory(t.TempDir())
+	for i := range 20 {
+		layerAndEntry(t, store.NewSpool(dir, remote), fmt.Sprint(i))
+	}
+	done := make(chan error)
+	for range 3 {
+		go func() {
+			_, err := store.NewSpool(dir, remote).Send(t.Context())
+			done <- err
+		}()
+	}
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if objects, err := remote.List(t.Context(), "", 0); err != nil || len(objects) != 40 {
+		t.Errorf("%d objects arrived, %v", len(objects), err)
+	}
+}

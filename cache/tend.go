@@ -1,0 +1,135 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
+)
+
+// Send brings to a far store what jobs of this host have saved, until ctx ends; what is left waits for the next call. Nothing is
+// to do for a near one.
+func (c *Cache) Send(ctx context.Context) (store.Sent, error) {
+	if c.spool == nil {
+		return store.Sent{}, nil
+	}
+	sent, err := c.spool.Send(ctx)
+	if err != nil {
+		return sent, storeError(ctx, err)
+	}
+	return sent, nil
+}
+
+// Waiting is what Send has still to do: objects and bytes.
+func (c *Cache) Waiting(ctx context.Context) (objects int, bytes int64, err error) {
+	if c.spool == nil {
+		return 0, 0, nil
+	}
+	waiting, err := c.spool.Waiting(ctx)
+	for _, o := range waiting {
+		bytes += o.Size
+	}
+	return len(waiting), bytes, err
+}
+
+// Tend does for a far store what no job shall wait for: it sends what waits and compacts the pools that jobs of this host have added
+// to. Unless it is thorough it rewrites no more than a job may wait for. A pool that fails is tried again the next time.
+func (c *Cache) Tend(ctx context.Context, thorough bool) error {
+	if c.spool == nil {
+		return nil
+	}
+	if _, err := c.Send(ctx); err != nil {
+		return err
+	}
+	marks, err := filepath.Glob(filepath.Join(escapeGlob(c.Dir), grownFolder, "*.json"))
+	if err != nil {
+		return err
+	}
+	limit := int64(foreground)
+	if thorough {
+		limit = math.MaxInt64
+	}
+	var problems []error
+	for _, mark := range marks {
+		if err := c.tendPool(ctx, mark, limit); err != nil {
+			problems = append(problems, err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// grownFolder has a file for each pool that this host has added to since it was compacted last.
+const grownFolder = "grown"
+
+// grown is what such a file holds.
+type grown struct {
+	Tier   string `json:"tier"`
+	Prefix string `json:"prefix"`
+	Kind   string `json:"kind"`
+}
+
+func (p pool) name() string { return strings.ReplaceAll(strings.TrimSuffix(p.prefix, "/"), "/", ",") }
+
+// noteGrown has Tend look at a pool.
+func (c *Cache) noteGrown(p pool) error {
+	data, err := json.Marshal(grown{p.tier, p.prefix, p.kind.Name()})
+	if err != nil {
+		return err
+	}
+	folder := filepath.Join(c.Dir, grownFolder)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(folder, p.name()+".json"), data)
+}
+
+func (c *Cache) tendPool(ctx context.Context, mark string, limit int64) error {
+	data, err := os.ReadFile(mark)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // another process is at it
+	}
+	if err != nil {
+		return err
+	}
+	var g grown
+	if err := json.Unmarshal(data, &g); err != nil || kinds[g.Kind] == nil {
+		return errors.Join(fmt.Errorf("%s is not what this program writes: %w", mark, err), os.Remove(mark))
+	}
+	p := pool{tier: g.Tier, prefix: g.Prefix, kind: kinds[g.Kind]}
+	// Not the lock of those who save, who would wait. What they add meanwhile is as if another host had added it.
+	unlock, err := flock.Lock(ctx, c.poolLock(p)+",compaction", flock.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.Remove(mark); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := c.compactFar(ctx, p, limit); err != nil {
+		return errors.Join(err, c.noteGrown(p))
+	}
+	return nil
+}
+
+// compactFar compacts a pool in the far store itself: what a compaction replaces is deleted there at once, so its entry must not
+// wait in the spool of a host that may die.
+func (c *Cache) compactFar(ctx context.Context, p pool, limit int64) error {
+	direct := *c
+	direct.store = c.Store
+	entries, _, err := direct.journal(ctx, p)
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	return direct.compact(ctx, p, entries, limit)
+}
