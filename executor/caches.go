@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,11 +16,9 @@ import (
 	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
-	cachestore "gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/checkout"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
-	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
 )
 
 // cachesDir is where the build container sees its caches: one mount that holds them all, so that go clean can remove any of them,
@@ -41,13 +40,6 @@ type Caches struct {
 	Restore  float64      `json:"restore_seconds"`
 	Platform string       `json:"platform"`
 	Tests    Tests        `json:"tests"`
-}
-
-// openCaches gives the caches of a host; what is not there yet is made when it is needed.
-func openCaches(ctx context.Context, s *settings.Settings, t tree) *cache.Cache {
-	return cache.Open(ctx, cache.Options{
-		Dir: string(t), Store: cachestore.NewDirectory(s.StoreDir()), Driver: s.Cache.Driver, Idle: s.LayerIdle.Duration, MaxSize: int64(s.MaxSize),
-	})
 }
 
 // restoreCaches decides about the job's caches and mounts them. Whatever goes wrong, the job goes on without.
@@ -82,9 +74,12 @@ func (j *job) restoreCaches(ctx context.Context) error {
 // cacheRequest decides what the job gets of caches; a reason says why nothing.
 func (j *job) cacheRequest() (cache.Request, cache.Reason) {
 	record := j.store.get()
-	kinds, mode, off := j.wantedCaches()
+	kinds, mode, problem := j.wantedCaches()
+	if problem != "" {
+		j.warnCaches("%s", problem)
+	}
 	switch {
-	case off:
+	case len(kinds) == 0:
 		return cache.Request{}, cache.Off
 	case j.bringsOwnCaches():
 		return cache.Request{}, cache.Bypassed
@@ -96,14 +91,19 @@ func (j *job) cacheRequest() (cache.Request, cache.Reason) {
 	if target.Problem != "" {
 		j.warnCaches("%s", target.Problem)
 	}
-	r := cache.Request{
-		Instance: j.id.Instance, Project: j.id.Project, Tier: j.id.Tier, Job: j.id.Job, Speaker: j.speaker(), Platform: target.Platform, Toolchain: target.Toolchain,
-		Graph: report.Graph.Hash, Modules: report.Graph.Modules, Sums: report.Sums, Kinds: kinds, Mode: mode,
-	}
+	r := j.scope(kinds, mode)
+	r.Platform, r.Toolchain = target.Platform, target.Toolchain
+	r.Graph, r.Modules, r.Sums = report.Graph.Hash, report.Graph.Modules, report.Sums
+	return r, ""
+}
+
+// scope is what a request says before the image and the sources are here.
+func (j *job) scope(kinds []string, mode cache.Mode) cache.Request {
+	r := cache.Request{Instance: j.id.Instance, Project: j.id.Project, Tier: j.id.Tier, Job: j.id.Job, Speaker: j.speaker(), Kinds: kinds, Mode: mode}
 	if r.Tier != runner.ProtectedTier {
 		r.Below = runner.ProtectedTier
 	}
-	return r, ""
+	return r
 }
 
 // speaker is the same for all jobs of one name on one ref, which use much the same of the caches.
@@ -112,22 +112,22 @@ func (j *job) speaker() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// wantedCaches combines the settings and the author's switch.
-func (j *job) wantedCaches() (kinds []string, mode cache.Mode, off bool) {
+// wantedCaches combines the settings and the author's switch. No kinds are no caches; a switch that says nothing known is a problem, and
+// taken for off.
+func (j *job) wantedCaches() (kinds []string, mode cache.Mode, problem string) {
 	kinds = j.settings.Cache.Kinds
 	switch value := strings.ToLower(j.env.Variables[cacheVariable]); value {
 	case "", "on":
+		return kinds, cache.ReadWrite, ""
 	case "off":
-		return nil, "", true
+		return nil, "", ""
 	case "modules":
-		kinds = slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return k != "modules" })
+		return slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return k != "modules" }), cache.ReadWrite, ""
 	case string(cache.NoSave), string(cache.FromNewest):
-		mode = cache.Mode(value)
+		return kinds, cache.Mode(value), ""
 	default:
-		j.warnCaches("%s is %q; known are on, off, modules, read-only and refresh. It is taken for off", cacheVariable, value)
-		return nil, "", true
+		return nil, "", fmt.Sprintf("%s is %q; known are on, off, modules, read-only and refresh. It is taken for off", cacheVariable, value)
 	}
-	return kinds, mode, len(kinds) == 0
 }
 
 func (j *job) bringsOwnCaches() bool {
@@ -224,27 +224,13 @@ func (j *job) saveCaches(ctx context.Context) {
 	limited, cancel := context.WithTimeoutCause(ctx, j.settings.Cache.SaveTimeout.Duration, context.DeadlineExceeded)
 	defer cancel()
 	saved, err := j.caches.Save(limited, j.store.dir, record.Failed == nil)
+	if err == nil {
+		j.sendSaved(limited)
+	}
 	saved.Seconds = time.Since(began).Seconds()
 	j.saySaved(record.Caches, saved, err)
 	j.logCaches(record.Caches, saved, err)
 	if err := j.store.update(func(r *Record) { r.Caches.Mounted = false }); err != nil {
 		j.log.WithError(err).Warn("that the caches were saved cannot be noted")
-	}
-}
-
-// salvageCaches saves what killed jobs have made and keeps the host tier in bounds, while prepare waits for other things.
-func (j *job) salvageCaches(ctx context.Context) {
-	ctx, cancel := context.WithTimeoutCause(ctx, j.settings.Cache.SaveTimeout.Duration, context.DeadlineExceeded)
-	defer cancel()
-	err := j.caches.Salvage(ctx, func(saved cache.Saved, err error) {
-		line := j.log.WithField("items", saved.Items)
-		if err != nil {
-			line.WithError(err).Warn("what a killed job left in its caches was not saved")
-			return
-		}
-		line.Info("what a killed job left in its caches was saved")
-	})
-	if err := errors.Join(err, j.caches.Housekeep(ctx, false)); err != nil {
-		j.log.WithError(err).Warn("the host tier cannot be tidied up")
 	}
 }

@@ -20,6 +20,7 @@ import (
 //	caches/<instance>/<project>/<tier>/            what the job sees as /cache
 //	images/<id>.json                               what Go an image has
 //	bin/                                           this program, for containers
+//	serve.lock                                     held by serve while it runs
 //
 // What belongs to Go's caches is the package cache's.
 type tree string
@@ -27,6 +28,8 @@ type tree string
 func (t tree) jobs() string { return filepath.Join(string(t), "jobs") }
 
 func (t tree) job(id runner.Identity) string { return filepath.Join(t.jobs(), id.Instance, id.Job) }
+
+func (t tree) serving() string { return filepath.Join(string(t), "serve.lock") }
 
 func (t tree) images() string { return filepath.Join(string(t), "images") }
 

@@ -117,7 +117,11 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 	services := make([]docker.Image, len(plan.services))
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		j.salvageCaches(gctx)
+		j.tendCaches(gctx)
+		return nil
+	})
+	group.Go(func() error {
+		j.prefetchCaches(gctx)
 		return nil
 	})
 	group.Go(func() error {

@@ -21,19 +21,38 @@ const pruneLimit = 10 * time.Minute
 // caches, unmounts layers that are idle and deletes the oldest beyond max_size. With unused, every layer that no job uses is
 // unmounted and deleted; the store keeps its own. Jobs that are running are not disturbed.
 func Prune(ctx context.Context, call Call, unused bool) error {
-	s, err := settings.Load(call.ConfigPath)
+	j, done, err := openHost(call, "prune")
 	if err != nil {
 		return err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeoutCause(ctx, pruneLimit, fmt.Errorf("waited %s: %w", pruneLimit, context.DeadlineExceeded))
+	defer cancel()
+	err = j.reapAll(ctx)
+	j.salvageCaches(ctx)
+	return errors.Join(err, j.caches.Housekeep(ctx, unused))
+}
+
+// openHost is for commands that see to a host and not to a job.
+func openHost(call Call, command string) (*job, func(), error) {
+	s, err := settings.Load(call.ConfigPath)
+	if err != nil {
+		return nil, nil, err
 	}
 	logger, closer, err := oplog.New(s.Log, oplog.Options{Mode: oplog.Direct, Stderr: call.Stderr})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer func() { _ = closer.Close() }()
-	ctx, cancel := context.WithTimeoutCause(ctx, pruneLimit, fmt.Errorf("waited %s: %w", pruneLimit, context.DeadlineExceeded))
-	defer cancel()
-	j := &job{call: call, settings: s, tree: tree(filepath.Clean(s.StateDir)), log: logrus.NewEntry(logger).WithField(oplog.FieldStage, "prune")}
-	j.caches = openCaches(ctx, s, j.tree)
+	j := &job{
+		call: call, settings: s, tree: tree(filepath.Clean(s.StateDir)), started: time.Now(),
+		log: logrus.NewEntry(logger).WithField(oplog.FieldStage, command),
+	}
+	j.caches = j.openCaches(context.Background())
+	return j, func() { _ = closer.Close() }, nil
+}
+
+// reapAll reaps every dead job.
+func (j *job) reapAll(ctx context.Context) error {
 	state, err := j.tree.id()
 	if err != nil {
 		return stateError(err)
@@ -41,13 +60,6 @@ func Prune(ctx context.Context, call Call, unused bool) error {
 	if state == "" {
 		return nil // no job was ever prepared here
 	}
-	err = j.reapAll(ctx, state)
-	j.salvageCaches(ctx)
-	return errors.Join(err, j.caches.Housekeep(ctx, unused))
-}
-
-// reapAll reaps every dead job.
-func (j *job) reapAll(ctx context.Context, state string) error {
 	if err := j.connect(ctx); err != nil {
 		return fmt.Errorf("what killed jobs left cannot be removed: %w", err)
 	}

@@ -47,7 +47,7 @@ func runStage(call Call, stage string, do func(*job) error) int {
 		call: call, env: env, settings: s, tree: tree(filepath.Clean(s.StateDir)), started: began,
 		log: logger.WithField(oplog.FieldStage, stage),
 	}
-	j.caches = openCaches(context.Background(), s, j.tree)
+	j.caches = j.openCaches(context.Background())
 	if err == nil {
 		err = j.open()
 	}
