@@ -146,8 +146,10 @@ func TestABigLayerIsNotFetchedToCompactSmallOnes(t *testing.T) {
 	}
 	c.sends(t)
 	p := request("").pool("protected", "build")
-	big := Entry{Created: journalOf(t, c, request(""))[0].Created.Add(1), Job: "big", Graphs: []string{digestOf("a")},
-		Layer: &LayerRef{Digest: digestOf("b"), Size: math.MaxInt32, Items: 1}} // is nowhere
+	big := Entry{
+		Created: journalOf(t, c, request(""))[0].Created.Add(1), Job: "big", Graphs: []string{digestOf("a")},
+		Layer: &LayerRef{Digest: digestOf("b"), Size: math.MaxInt32, Items: 1},
+	} // is nowhere
 	direct := *c
 	direct.store = remote
 	must(t, direct.write(t.Context(), p, big))

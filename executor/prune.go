@@ -21,7 +21,7 @@ const pruneLimit = 10 * time.Minute
 // caches, unmounts layers that are idle and deletes the oldest beyond max_size. With unused, every layer that no job uses is
 // unmounted and deleted; the store keeps its own. Jobs that are running are not disturbed.
 func Prune(ctx context.Context, call Call, unused bool) error {
-	j, done, err := openHost(call, "prune")
+	j, done, err := openHost(ctx, call, "prune")
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func Prune(ctx context.Context, call Call, unused bool) error {
 }
 
 // openHost is for commands that see to a host and not to a job.
-func openHost(call Call, command string) (*job, func(), error) {
+func openHost(ctx context.Context, call Call, command string) (*job, func(), error) {
 	s, err := settings.Load(call.ConfigPath)
 	if err != nil {
 		return nil, nil, err
@@ -47,7 +47,7 @@ func openHost(call Call, command string) (*job, func(), error) {
 		call: call, settings: s, tree: tree(filepath.Clean(s.StateDir)), started: time.Now(),
 		log: logrus.NewEntry(logger).WithField(oplog.FieldStage, command),
 	}
-	j.caches = j.openCaches(context.Background())
+	j.caches = j.openCaches(ctx)
 	return j, func() { _ = closer.Close() }, nil
 }
 
