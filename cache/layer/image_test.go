@@ -1,6 +1,8 @@
 package layer_test
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -98,11 +100,15 @@ func TestABusyFolderIsUnmountedAsSoonAsItIsFree(t *testing.T) {
 func TestThisHostCanMountAndTheProbeLeavesNothing(t *testing.T) {
 	t.Parallel()
 	f := layertest.New(t, newImage)
+	folder := filepath.Join(f.Host.Dir, "mnt", ".probe")
+	f.Must(f.Driver.Mount(t.Context(), layer.Work{Dir: folder}, nil)) // by one that was killed
 	f.Must(layer.NewImage(f.Host).Probe(t.Context()))
 	f.Must(layer.NewCopy(f.Host).Probe(t.Context()))
-	entries, err := filepath.Glob(filepath.Join(f.Host.Dir, "mnt", ".new-*"))
-	if err != nil || len(entries) > 0 {
-		t.Errorf("left: %q, %v", entries, err)
+	if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("left: %v", err)
+	}
+	if left := layertest.Mounts(t, folder); len(left) > 0 {
+		t.Errorf("still mounted: %q", left)
 	}
 }
 

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 )
 
 // Probe says, in an error that wraps ErrUnsupported, what of the host keeps this driver from working. It mounts and unmounts an
@@ -52,17 +55,22 @@ func knows(filesystem string) error {
 	return unix.Close(fd)
 }
 
+// tryMount works in one folder, a process after the other, so that each finds what one that was killed has left.
 func (d *Image) tryMount(ctx context.Context) error {
-	dir, err := aside(d.host.mnt(), staging)
+	unlock, err := flock.Lock(ctx, filepath.Join(d.host.mnt(), ".lock-probe"), flock.Exclusive)
 	if err != nil {
 		return err
 	}
-	w := Work{Dir: dir}
-	if err := d.Mount(ctx, w, nil); err != nil {
-		return errors.Join(err, os.RemoveAll(dir))
+	defer unlock()
+	w := Work{Dir: filepath.Join(d.host.mnt(), ".probe")}
+	clear := func() error {
+		if err := d.Unmount(context.WithoutCancel(ctx), w); err != nil {
+			return err // what is mounted must not be removed file by file
+		}
+		return os.RemoveAll(w.Dir)
 	}
-	if err := d.Unmount(context.WithoutCancel(ctx), w); err != nil {
-		return err // what is mounted must not be removed file by file
+	if err := clear(); err != nil {
+		return err
 	}
-	return os.RemoveAll(dir)
+	return errors.Join(d.Mount(ctx, w, nil), clear())
 }
