@@ -39,6 +39,8 @@ type Options struct {
 	Store  store.Store
 	Far    bool   // what is written to Store is spooled on this host first (see Send), and the pools are compacted by Tend
 	Driver string // "image", "copy", or "auto": image where the host can
+	// SigningKey, if it is not empty, signs the entries that are written, and no others are believed.
+	SigningKey string
 	// Idle is how long a layer that no job uses stays mounted; MaxSize, in bytes, is what layers may take on this host, 0 is no
 	// limit.
 	Idle    time.Duration

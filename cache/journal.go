@@ -78,12 +78,12 @@ func parseEntry(key string, data []byte) (Entry, error) {
 	return e, nil
 }
 
-// journal reads the entries of a pool, the newest first. Entries that cannot be read are left out and told in problems; an
-// error means that the store gave nothing.
+// journal reads the entries of a pool, the newest first. Entries that cannot be read are left out and told in problems. An error
+// means that the store could not be asked; what this host knows by itself comes with it.
 func (c *Cache) journal(ctx context.Context, p pool) (entries []Entry, problems []error, err error) {
-	objects, err := c.store.List(ctx, p.prefix, maxEntries)
-	if err != nil {
-		return nil, nil, storeError(ctx, err)
+	objects, unlisted := c.store.List(ctx, p.prefix, maxEntries)
+	if unlisted != nil {
+		unlisted = storeError(ctx, unlisted)
 	}
 	all := make([]Entry, len(objects))
 	failed := make([]error, len(objects))
@@ -94,13 +94,7 @@ func (c *Cache) journal(ctx context.Context, p pool) (entries []Entry, problems 
 			continue
 		}
 		group.Go(func() error {
-			data, err := c.store.Get(ctx, o.Key, maxEntrySize)
-			if err == nil {
-				all[i], err = parseEntry(o.Key, data)
-			} else {
-				err = storeError(ctx, err)
-			}
-			failed[i] = err
+			all[i], failed[i] = c.entry(ctx, o.Key)
 			return nil
 		})
 	}
@@ -117,7 +111,19 @@ func (c *Cache) journal(ctx context.Context, p pool) (entries []Entry, problems 
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
 	}
-	return entries, problems, nil
+	return entries, problems, unlisted
+}
+
+func (c *Cache) entry(ctx context.Context, key string) (Entry, error) {
+	object, err := c.store.Get(ctx, key, maxEntrySize)
+	if err != nil {
+		return Entry{}, storeError(ctx, err)
+	}
+	data, err := c.verified(key, object)
+	if err != nil {
+		return Entry{}, err
+	}
+	return parseEntry(key, data)
 }
 
 // storeError gives an error of the store its reason.
@@ -134,7 +140,8 @@ func (c *Cache) write(ctx context.Context, p pool, e Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := c.store.Put(ctx, p.entryKey(e.Created, e.Graphs[0], e.Job), data); err != nil {
+	key := p.entryKey(e.Created, e.Graphs[0], e.Job)
+	if err := c.store.Put(ctx, key, c.sign(key, data)); err != nil {
 		return storeError(ctx, err)
 	}
 	return nil

@@ -29,6 +29,7 @@ const (
 	StoreUnreachable Reason = "store_unreachable" // the store does not answer, or breaks off
 	StoreRefused     Reason = "store_refused"     // the store will not do what it is asked for
 	Corrupt          Reason = "corrupt"           // a layer or an entry is not what its name says
+	Unsigned         Reason = "unsigned"          // an entry is not signed with the signing key
 	DiskFull         Reason = "disk_full"         // no space on the host
 	UnsupportedHost  Reason = "unsupported_host"  // the host cannot mount layers, or Docker does not see what it mounts
 	StillRunning     Reason = "still_running"     // the build container's end was not certain, so nothing of it was read

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,12 +133,12 @@ func (c *Cache) choose(ctx context.Context, r Request) (*plan, []error) {
 // chooseKind decides about the layers of one kind by the journals of its tiers.
 func (c *Cache) chooseKind(ctx context.Context, p *plan, name string, journals []read) (Reason, []error) {
 	var problems []error
-	reason := Reason("")
+	var reason, failed Reason
 	for i, tier := range p.Request.tiers() {
 		of := journals[i]
 		problems = append(problems, of.problems...)
 		if of.err != nil {
-			return ReasonOf(of.err), append(problems, of.err)
+			failed, problems = ReasonOf(of.err), append(problems, of.err)
 		}
 		layers, exact := living(of.entries, p.Request.Graph, maxDepth)
 		for _, l := range layers {
@@ -150,7 +151,7 @@ func (c *Cache) chooseKind(ctx context.Context, p *plan, name string, journals [
 			reason = Nearest
 		}
 	}
-	if reason != "" {
+	if reason = cmp.Or(failed, reason); reason != "" {
 		return reason, problems
 	}
 	return c.whyNothing(ctx, p.Request, name), problems

@@ -187,12 +187,15 @@ func (s *saving) publish(ctx context.Context, root *os.Root, items []kind.Item) 
 	}
 	defer unlock()
 	entries, problems, err := c.journal(ctx, p)
-	if err != nil {
+	if err != nil && (c.spool == nil || ctx.Err() != nil) {
 		return err
 	}
 	s.saved.Problems = append(s.saved.Problems, problems...)
-	if entries, err = s.disown(ctx, p, entries); err != nil {
-		return err
+	if err == nil { // else it is saved all the same, and sent when the store is there again
+		entries, err = s.disown(ctx, p, entries)
+	}
+	if err != nil {
+		s.saved.Problems = append(s.saved.Problems, err)
 	}
 	items, err = s.withoutKnown(ctx, entries, items)
 	if err != nil {

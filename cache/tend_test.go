@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
@@ -108,6 +109,44 @@ func TestAFarPoolIsCompactedOffTheJobsPathAndLosesNothing(t *testing.T) {
 	if marks, _ := os.ReadDir(filepath.Join(a.Dir, grownFolder)); len(marks) > 0 {
 		t.Errorf("still to be looked at: %v", marks)
 	}
+}
+
+func TestWithoutItsStoreAHostGoesOnWithWhatItKnows(t *testing.T) {
+	t.Parallel()
+	remote := &switchable{Store: store.NewDirectory(t.TempDir())}
+	a, b := farHost(t, remote), farHost(t, remote)
+	compiled(t, a, request("1"), "a")
+	a.sends(t)
+	compiled(t, b, request("2"), "b") // has read what a has saved
+
+	remote.down.Store(true)
+	j := begin(t, b, request("3"))
+	if found := j.has("a", "b"); found != "ab" || j.got.Reason != StoreUnreachable || len(j.got.Problems) == 0 {
+		t.Errorf("found %q of %+v", found, j.got)
+	}
+	j.compile("c")
+	saved, err := j.c.Save(t.Context(), j.dir, true)
+	if err != nil || saved.Items == 0 || len(saved.Problems) == 0 {
+		t.Errorf("saved %+v, %v", saved, err)
+	}
+	remote.down.Store(false)
+	b.sends(t)
+	if found, _ := sees(t, a, request("4"), "a", "b", "c"); found != "abc" {
+		t.Errorf("the other host finds %q", found)
+	}
+}
+
+// switchable is a store that can be taken away.
+type switchable struct {
+	store.Store
+	down atomic.Bool
+}
+
+func (s *switchable) List(ctx context.Context, prefix string, limit int) ([]store.Object, error) {
+	if s.down.Load() {
+		return nil, errDown
+	}
+	return s.Store.List(ctx, prefix, limit)
 }
 
 // refuses is a store whose writes fail.

@@ -8,25 +8,32 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 )
 
 // Spool is the Store of a host whose real one is far away: what is written is safe on the host's disk when a call returns, and Send
-// brings it to the far one, whichever process calls it, now or after a crash. Readers of this host see what is written at once.
+// brings it to the far one, whichever process calls it, now or after a crash. Readers of this host see what is written at once. Small
+// objects that were read are kept too, so that each is asked for once, and that something is known when the far store cannot be asked.
 //
-// Deletions are not spooled: they ask the far store.
+// Deletions are not spooled: they ask the far store. What others delete there may still be read here, but is not listed.
 type Spool struct {
 	far  Store
 	lock string // whoever sends an object, or deletes one, holds it alone
 	// What PutFile wrote is kept apart from what Put wrote, since it has to be sent first (see Send).
 	files, small *Directory
+	known        *Directory // copies of the far store's small objects
 }
+
+// listLimit is how long a listing waits for the far store before it goes on with what is known.
+const listLimit = 10 * time.Second
 
 // NewSpool gives the spool in a folder, which need not exist yet. Files that are put should lie on the same filesystem: they are linked,
 // not copied.
 func NewSpool(dir string, far Store) *Spool {
-	return &Spool{far: far, lock: filepath.Join(dir, ".lock"), files: NewDirectory(filepath.Join(dir, "files")), small: NewDirectory(filepath.Join(dir, "small"))}
+	in := func(folder string) *Directory { return NewDirectory(filepath.Join(dir, folder)) }
+	return &Spool{far: far, lock: filepath.Join(dir, ".lock"), files: in("files"), small: in("small"), known: in("known")}
 }
 
 // Put implements Store.
@@ -40,46 +47,84 @@ func (s *Spool) PutFile(ctx context.Context, key, path string) error {
 }
 
 // Get implements Store.
-func (s *Spool) Get(ctx context.Context, key string, limit int64) (data []byte, err error) {
-	err = s.anywhere(func(from Store) error {
-		data, err = from.Get(ctx, key, limit)
-		return err
-	})
+func (s *Spool) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
+	for _, from := range []Store{s.small, s.files, s.known} {
+		if data, err := from.Get(ctx, key, limit); !errors.Is(err, fs.ErrNotExist) {
+			return data, err
+		}
+	}
+	data, err := s.far.Get(ctx, key, limit)
+	if err == nil {
+		_ = s.known.Put(ctx, key, data) // if it cannot be kept, it is asked for again
+	}
 	return data, err
 }
 
 // GetFile implements Store.
 func (s *Spool) GetFile(ctx context.Context, key, path string) error {
-	return s.anywhere(func(from Store) error { return from.GetFile(ctx, key, path) })
-}
-
-// anywhere reads from wherever an object may be. Send removes one here when it is there, so after the far store comes a second look
-// at nothing: whoever did not find it here before that finds it there.
-func (s *Spool) anywhere(read func(from Store) error) error {
-	for _, from := range []Store{s.small, s.files, s.far} {
-		if err := read(from); !errors.Is(err, fs.ErrNotExist) || from == s.far {
+	for _, from := range []Store{s.small, s.files} {
+		if err := from.GetFile(ctx, key, path); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return nil
+	return s.far.GetFile(ctx, key, path)
 }
 
-// List implements Store. It looks here first, lest it misses what is sent meanwhile.
+// List implements Store. If the far store cannot be asked, the error comes with what is known here.
 func (s *Spool) List(ctx context.Context, prefix string, limit int) ([]Object, error) {
-	var all []Object
-	for _, from := range []Store{s.small, s.files, s.far} {
-		found, err := from.List(ctx, prefix, limit)
+	// What waits is looked at first, lest it is missed when it is sent meanwhile.
+	all, err := list(ctx, prefix, limit, s.small, s.files)
+	if err != nil {
+		return nil, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, listLimit)
+	defer cancel()
+	there, asked := s.far.List(bounded, prefix, limit)
+	if asked == nil {
+		return first(limit, append(all, there...)), s.forget(ctx, prefix, limit, there)
+	}
+	known, err := s.known.List(ctx, prefix, limit)
+	return first(limit, append(all, known...)), errors.Join(asked, err)
+}
+
+func list(ctx context.Context, prefix string, limit int, from ...Store) (all []Object, err error) {
+	for _, s := range from {
+		found, err := s.List(ctx, prefix, limit)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, found...)
 	}
-	slices.SortFunc(all, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
-	all = slices.CompactFunc(all, func(a, b Object) bool { return a.Key == b.Key })
-	if limit > 0 {
-		all = all[:min(limit, len(all))]
-	}
 	return all, nil
+}
+
+// first are the first of objects, in the order of their keys, each once.
+func first(limit int, of []Object) []Object {
+	slices.SortFunc(of, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
+	of = slices.CompactFunc(of, func(a, b Object) bool { return a.Key == b.Key })
+	if limit > 0 {
+		return of[:min(limit, len(of))]
+	}
+	return of
+}
+
+// forget drops the copies of what is no longer there. A listing that stops at its limit tells nothing of what comes after.
+func (s *Spool) forget(ctx context.Context, prefix string, limit int, there []Object) error {
+	known, err := s.known.List(ctx, prefix, limit)
+	if err != nil {
+		return err
+	}
+	for _, o := range known {
+		_, found := slices.BinarySearchFunc(there, o.Key, func(o Object, key string) int { return strings.Compare(o.Key, key) })
+		beyond := limit > 0 && len(there) == limit && o.Key > there[limit-1].Key
+		if found || beyond {
+			continue
+		}
+		if err := s.known.Delete(ctx, o.Key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Delete implements Store. It waits for the object that is just being sent, which would be there again afterwards.
@@ -89,7 +134,7 @@ func (s *Spool) Delete(ctx context.Context, key string) error {
 		return err
 	}
 	defer unlock()
-	return errors.Join(s.small.Delete(ctx, key), s.files.Delete(ctx, key), s.far.Delete(ctx, key))
+	return errors.Join(s.small.Delete(ctx, key), s.files.Delete(ctx, key), s.far.Delete(ctx, key), s.known.Delete(ctx, key))
 }
 
 // Waiting is what has not been sent yet.

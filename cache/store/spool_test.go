@@ -52,9 +52,25 @@ type far struct {
 	store.Store
 	gone  bool
 	wrote []string
+	read  []string
 }
 
 var errGone = errors.New("no route to host")
+
+func (f *far) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
+	if f.gone {
+		return nil, errGone
+	}
+	f.read = append(f.read, key)
+	return f.Store.Get(ctx, key, limit)
+}
+
+func (f *far) List(ctx context.Context, prefix string, limit int) ([]store.Object, error) {
+	if f.gone {
+		return nil, errGone
+	}
+	return f.Store.List(ctx, prefix, limit)
+}
 
 func (f *far) Put(ctx context.Context, key string, data []byte) error {
 	if f.gone {
@@ -158,5 +174,62 @@ func TestProcessesThatSendAtTheSameTimeLoseNothing(t *testing.T) {
 	}
 	if objects, err := remote.List(t.Context(), "", 0); err != nil || len(objects) != 40 {
 		t.Errorf("%d objects arrived, %v", len(objects), err)
+	}
+}
+
+func TestSmallObjectsAreAskedForOnceAndKnownWhenTheStoreIsGone(t *testing.T) {
+	t.Parallel()
+	f := &far{Store: store.NewDirectory(t.TempDir())}
+	s := store.NewSpool(t.TempDir(), f)
+	for _, key := range []string{"a/1", "a/2", "b/3"} {
+		if err := f.Put(t.Context(), key, []byte("entry "+key)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if data, err := s.Get(t.Context(), key, 100); err != nil || string(data) != "entry "+key {
+				t.Errorf("%s: %q, %v", key, data, err)
+			}
+		}
+	}
+	if len(f.read) != 3 {
+		t.Errorf("asked for %v", f.read)
+	}
+	if err := f.Delete(t.Context(), "a/1"); err != nil { // by another host
+		t.Fatal(err)
+	}
+	if objects, err := s.List(t.Context(), "a/", 0); err != nil || len(objects) != 1 {
+		t.Errorf("listed %v, %v", objects, err)
+	}
+	if err := s.Put(t.Context(), "a/0", []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	f.gone = true
+	objects, err := s.List(t.Context(), "a/", 0)
+	if !errors.Is(err, errGone) || len(objects) != 2 || objects[0].Key != "a/0" || objects[1].Key != "a/2" {
+		t.Errorf("listed %v, %v; want what is known, and the reason", objects, err)
+	}
+	if data, err := s.Get(t.Context(), "a/2", 100); err != nil || string(data) != "entry a/2" {
+		t.Errorf("a/2: %q, %v", data, err)
+	}
+}
+
+func TestAListingThatEndsAtItsLimitForgetsNothingBeyondIt(t *testing.T) {
+	t.Parallel()
+	f := &far{Store: store.NewDirectory(t.TempDir())}
+	s := store.NewSpool(t.TempDir(), f)
+	for _, key := range []string{"a/1", "a/2", "a/3"} {
+		if err := f.Put(t.Context(), key, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Get(t.Context(), key, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if objects, err := s.List(t.Context(), "a/", 2); err != nil || len(objects) != 2 {
+		t.Errorf("listed %v, %v", objects, err)
+	}
+	f.gone = true
+	if objects, _ := s.List(t.Context(), "a/", 0); len(objects) != 3 {
+		t.Errorf("known: %v", objects)
 	}
 }
