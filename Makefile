@@ -65,6 +65,7 @@ test: setup lint ## run linters, unit tests, and end-to-end tests with Docker an
 	$(call step,build,$(MAKE) -s build)
 	$(call step,images,scripts/job-image.sh; scripts/helper-image.sh; scripts/test-images.sh)
 	$(call step,GitLab Runner for the tests,testdata/runner/build.sh)
+	$(call step,S3 servers for the tests,testdata/s3/build.sh)
 	$(call step,go vet,go vet ./...)
 	$(call step,go test,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
 		go test -count=1 -timeout 30m -parallel 4 ./...)
@@ -76,4 +77,4 @@ demo: setup build ## run the sample service's CI job twice and compare
 
 .PHONY: clean
 clean: ## remove what was built, but no image
-	rm -rf bin .cache testdata/runner/bin
+	rm -rf bin .cache testdata/runner/bin testdata/s3/bin

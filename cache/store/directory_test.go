@@ -192,6 +192,13 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if settings := os.Getenv(moveIn); settings != "" {
+		if err := move(settings, os.Args[1], os.Args[2]); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	dir := os.Getenv(putInto)
 	if dir == "" {
 		os.Exit(m.Run())

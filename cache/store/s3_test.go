@@ -1,0 +1,71 @@
+package store_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store/s3test"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store/storetest"
+)
+
+func TestABucketOfAFakeIsAStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, inOneBucket(fake(t)))
+}
+
+func TestABucketOfVersityGatewayIsAStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, inOneBucket(s3test.Versity(t)))
+}
+
+func TestABucketOfMinIOIsAStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, inOneBucket(s3test.MinIO(t)))
+}
+
+// inOneBucket opens stores that share a server: each has a prefix of its own.
+func inOneBucket(cfg store.S3Config) func(t *testing.T) store.Store {
+	var opened atomic.Int64
+	return func(t *testing.T) store.Store {
+		t.Helper()
+		cfg := cfg
+		cfg.Prefix = fmt.Sprintf("caches/go-%d", opened.Add(1))
+		return newS3(t, cfg)
+	}
+}
+
+func newS3(t testing.TB, cfg store.S3Config) *store.S3 {
+	t.Helper()
+	s, err := store.NewS3(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// fake is a server in this process.
+func fake(t *testing.T) store.S3Config {
+	t.Helper()
+	backend := s3mem.New()
+	if err := backend.CreateBucket("bucket"); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server())
+	t.Cleanup(server.Close)
+	return at(server)
+}
+
+// at is how to reach a test's server.
+func at(server *httptest.Server) store.S3Config {
+	return store.S3Config{
+		ServerAddress: strings.TrimPrefix(server.URL, "http://"), AccessKey: "access", SecretKey: "kept-to-ourselves",
+		BucketName: "bucket", BucketLocation: "us-east-1", Insecure: true,
+	}
+}

@@ -1,0 +1,141 @@
+// Package s3test starts S3 servers for tests.
+package s3test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
+)
+
+// What the servers are told. Both are on the loopback interface only, and gone after the test.
+const (
+	accessKey = "s3test-access"
+	secretKey = "s3test-secret-key"
+	bucket    = "s3test"
+	region    = "us-east-1"
+)
+
+// Versity starts versitygw, with its objects in a temporary folder, and gives its bucket.
+func Versity(t testing.TB) store.S3Config {
+	t.Helper()
+	return start(t, "versitygw", func(address, dir string) ([]string, []string) {
+		return []string{"--port", address, "--region", region, "--quiet", "posix", dir},
+			[]string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey}
+	})
+}
+
+// MinIO starts MinIO, with its objects in a temporary folder, and gives its bucket.
+func MinIO(t testing.TB) store.S3Config {
+	t.Helper()
+	return start(t, "minio", func(address, dir string) ([]string, []string) {
+		return []string{"server", "--quiet", "--address", address, "--config-dir", filepath.Join(dir, "config"), filepath.Join(dir, "objects")},
+			[]string{
+				"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey,
+				"MINIO_BROWSER=off", "MINIO_UPDATE=off", // no second port, no call to its maker
+				"MINIO_CI_CD=on", // takes a folder on the root disk
+			}
+	})
+}
+
+// Limits of a start. A port that was free may be taken before the server has it: then the server ends, and the next one gets another.
+const (
+	starts  = 5
+	waiting = 30 * time.Second // until a server answers, on a busy machine
+)
+
+func start(t testing.TB, name string, with func(address, dir string) (args, env []string)) store.S3Config {
+	t.Helper()
+	program := binary(t, name)
+	for range starts {
+		address := freeAddress(t)
+		dir := t.TempDir()
+		args, env := with(address, dir)
+		// Not CommandContext: the test's context ends before its cleanups, which may still need the server.
+		server := exec.Command(program, args...) //nolint:gosec,noctx // one of ours, ended by stop
+		server.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
+		var output bytes.Buffer
+		server.Stdout, server.Stderr = &output, &output
+		server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that runs out of time cleans nothing up
+		if err := server.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			_ = server.Wait()
+			close(ended)
+		}()
+		if ready(t, address, ended) {
+			t.Cleanup(func() { stop(server, ended) })
+			return store.S3Config{
+				ServerAddress: address, AccessKey: accessKey, SecretKey: secretKey, BucketName: bucket, BucketLocation: region, Insecure: true,
+			}
+		}
+		stop(server, ended)
+		t.Logf("%s did not start at %s:\n%s", name, address, output.String())
+	}
+	t.Fatalf("%s does not start", name)
+	return store.S3Config{}
+}
+
+// binary is built by a script, since what the servers need does not fit what we need.
+func binary(t testing.TB, name string) string {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	dir := filepath.Join(filepath.Dir(here), "..", "..", "..", "testdata", "s3")
+	path := filepath.Join(dir, "bin", name)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("the S3 server %s for the tests is not built: run testdata/s3/build.sh (%v)", name, err)
+	}
+	return path
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// ready waits until the server has made the bucket.
+func ready(t testing.TB, address string, ended <-chan struct{}) bool {
+	t.Helper()
+	client, err := minio.New(address, &minio.Options{Creds: credentials.NewStaticV4(accessKey, secretKey, ""), Region: region, MaxRetries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), waiting)
+	defer cancel()
+	for ctx.Err() == nil {
+		err := client.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
+		if err == nil {
+			return true
+		}
+		select {
+		case <-ended:
+			return false
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return false
+}
+
+// stop ends a server; nothing that it holds is wanted any more.
+func stop(server *exec.Cmd, ended <-chan struct{}) {
+	_ = server.Process.Kill()
+	<-ended
+}
