@@ -63,14 +63,14 @@ func (d *Image) tryMount(ctx context.Context) error {
 	}
 	defer unlock()
 	w := Work{Dir: filepath.Join(d.host.mnt(), ".probe")}
-	clear := func() error {
+	clean := func() error {
 		if err := d.Unmount(context.WithoutCancel(ctx), w); err != nil {
 			return err // what is mounted must not be removed file by file
 		}
 		return os.RemoveAll(w.Dir)
 	}
-	if err := clear(); err != nil {
+	if err := clean(); err != nil {
 		return err
 	}
-	return errors.Join(d.Mount(ctx, w, nil), clear())
+	return errors.Join(d.Mount(ctx, w, nil), clean())
 }

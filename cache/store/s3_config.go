@@ -112,8 +112,6 @@ func (c S3Config) Problems() []S3Problem {
 	case c.CACertificate == "":
 	case !filepath.IsAbs(c.CACertificate):
 		add("CACertificate", c.CACertificate, "has to be an absolute path, such as /etc/ssl/certs/s3.pem")
-	case c.Insecure:
-		add("CACertificate", c.CACertificate, "has no use here: Insecure = true shows no certificates")
 	}
 	return all
 }

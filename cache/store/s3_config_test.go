@@ -68,7 +68,6 @@ func TestEachProblemWithABucketsSettingsNamesItsKey(t *testing.T) {
 		"a prefix":                {func(c *store.S3Config) { c.Prefix = "/caches/go/" }, ""},
 		"the longest prefix":      {func(c *store.S3Config) { c.Prefix = strings.Repeat("p", 123) }, ""},
 		"a longer prefix":         {func(c *store.S3Config) { c.Prefix = strings.Repeat("p", 124) }, "Prefix"},
-		"certificates for http":   {func(c *store.S3Config) { c.CACertificate, c.Insecure = "/ca.pem", true }, "CACertificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
