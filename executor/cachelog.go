@@ -80,6 +80,9 @@ func restoredLine(got cache.Restored) string {
 	if begin == "" {
 		begin = "empty (" + string(got.Reason) + ")"
 	}
+	if base[got.Reason] == "" && got.Layers > 0 {
+		begin = "what this host knows of (" + string(got.Reason) + ")"
+	}
 	if got.Layers == 0 {
 		return fmt.Sprintf("%s, ready in %.2f s", begin, got.Seconds)
 	}

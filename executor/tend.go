@@ -18,6 +18,14 @@ func (j *job) openCaches(ctx context.Context) *cache.Cache {
 	s := j.settings
 	o := cache.Options{
 		Dir: string(j.tree), Store: cachestore.NewDirectory(s.StoreDir()), Driver: s.Cache.Driver, Idle: s.LayerIdle.Duration, MaxSize: int64(s.MaxSize),
+		SigningKey: s.Cache.SigningKey,
+	}
+	if s.Cache.Shared() {
+		bucket, err := cachestore.NewS3(s.Cache.S3)
+		o.Far, o.Store = true, bucket
+		if err != nil {
+			o.Store = cachestore.Unusable(err)
+		}
 	}
 	return cache.Open(ctx, o)
 }

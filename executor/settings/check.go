@@ -29,6 +29,9 @@ func (s *Settings) check(r *report) {
 	r.optional("log.file", s.Log.File, r.absolute)
 }
 
+// shortestKey is the length of a signing key, in characters, from which on it is not guessed even if these are only hexadecimal digits.
+const shortestKey = 32
+
 // check is that of the [cache] table.
 func (c *Cache) check(r *report) {
 	for i, kind := range c.Kinds {
@@ -40,7 +43,17 @@ func (c *Cache) check(r *report) {
 	r.oneOf("cache.driver", c.Driver, DriverAuto, DriverImage, DriverCopy)
 	r.positive("cache.restore_timeout", c.RestoreTimeout)
 	r.positive("cache.save_timeout", c.SaveTimeout)
+	if n := len(c.SigningKey); n > 0 && n < shortestKey {
+		r.add("cache.signing_key", nil, "has %d characters; take at least %d, for example of openssl rand -hex 32", n, shortestKey)
+	}
 	r.optional("cache.directory.path", c.Directory.Path, r.absolute)
+	if _, named := r.lines["cache.s3"]; !named && !c.Shared() {
+		return
+	}
+	for _, p := range c.S3.Problems() {
+		key := "cache.s3." + p.Key
+		r.addAt(r.lines[key], key, p.Value, "%s", p.Reason)
+	}
 }
 
 // check is that of the [docker] table.

@@ -186,6 +186,8 @@ func isTable(of reflect.Type) bool {
 // kindName returns what a user has to write for a field of a plain type.
 func kindName(of reflect.Type) string {
 	switch of.Kind() {
+	case reflect.Pointer:
+		return kindName(of.Elem())
 	case reflect.String:
 		return "a string in quotes"
 	case reflect.Int:

@@ -15,10 +15,10 @@ const example = "../../config.example.toml"
 
 // commented is a line that is commented out, rather than a comment: nothing between "#" and the text, or the inner
 // line of a list.
-var commented = regexp.MustCompile(`(?m)^#([a-z\[\]]|  ")`)
+var commented = regexp.MustCompile(`(?m)^#([a-z\[\]]|[A-Z][A-Za-z0-9]* =|  ")`)
 
 // assignment is a key, commented out or not, and header a table.
-var assignment, header = regexp.MustCompile(`^#?([a-z_]+) =`), regexp.MustCompile(`^#?\[([a-z_.]+)\]$`)
+var assignment, header = regexp.MustCompile(`^#?([A-Za-z_]+) =`), regexp.MustCompile(`^#?\[([a-z0-9_.]+)\]$`)
 
 func readExample(t *testing.T) string {
 	t.Helper()
@@ -79,7 +79,7 @@ func showsDefaults(t *testing.T, prefix string, got, defaults reflect.Value) {
 		case isTable(value.Type()):
 			showsDefaults(t, key+".", value, byDefault)
 		case key == "docker.helper_image" && runtime.GOARCH != "amd64": // the example shows the most common one
-		case byDefault.IsZero() && value.IsZero():
+		case byDefault.IsZero() && value.IsZero() && value.Kind() != reflect.Bool:
 			t.Errorf("%s: the example shows no value", key)
 		case !byDefault.IsZero() && !reflect.DeepEqual(value.Interface(), byDefault.Interface()):
 			t.Errorf("%s: the example shows %v, the default is %v", key, value, byDefault)

@@ -73,8 +73,14 @@ func (r *report) add(key string, value any, format string, args ...any) {
 	r.addAt(r.lines[key], key, value, format, args...)
 }
 
+// secretKeys are those whose values no error shows.
+var secretKeys = []string{"cache.s3.AccessKey", "cache.s3.SecretKey", "cache.s3.SessionToken", "cache.signing_key"}
+
 // addAt is add for a line that the key does not give.
 func (r *report) addAt(line int, key string, value any, format string, args ...any) {
+	if slices.Contains(secretKeys, key) {
+		value = nil
+	}
 	r.found = append(r.found, Problem{File: r.file, Line: line, Key: key, Value: show(value), Reason: fmt.Sprintf(format, args...)})
 }
 

@@ -19,6 +19,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/docker/go-units"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
 // Settings is the settings file. Default gives one that works; Load reads one; every other one is unchecked.
@@ -43,8 +45,12 @@ type Cache struct {
 	// RestoreTimeout and SaveTimeout bound what a job waits for its caches before and after its scripts.
 	RestoreTimeout Duration `toml:"restore_timeout"`
 	SaveTimeout    Duration `toml:"save_timeout"`
-	// Directory is the store.
+	// SigningKey signs what is written to the store; what is not signed with it is not believed. Empty means no signatures.
+	SigningKey string `toml:"signing_key,omitempty"`
+	// Directory is the store, unless S3 names one.
 	Directory Directory `toml:"directory"`
+	// S3 is the bucket that several hosts have for their store. A zero one is none.
+	S3 store.S3Config `toml:"s3,omitempty"`
 }
 
 // Directory is a store that is a folder.
@@ -66,7 +72,10 @@ const (
 	DriverCopy  = "copy"  // layers are unpacked and copied
 )
 
-// StoreDir is the folder of the store.
+// Shared says whether the store is a bucket.
+func (c *Cache) Shared() bool { return c.S3 != store.S3Config{} }
+
+// StoreDir is the folder of the store, where that is none.
 func (s *Settings) StoreDir() string {
 	if s.Cache.Directory.Path != "" {
 		return s.Cache.Directory.Path

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
 // load reads settings from text.
@@ -116,7 +118,12 @@ func full() *Settings {
 		StateDir: "/srv/ci \"quoted\"", LayerIdle: Duration{time.Minute}, MaxSize: 1 << 30,
 		Cache: Cache{
 			Kinds: []string{KindModules}, Driver: DriverCopy, RestoreTimeout: Duration{time.Second}, SaveTimeout: Duration{3 * time.Second},
-			Directory: Directory{Path: "/srv/store"},
+			SigningKey: "0123456789abcdef0123456789abcdef", Directory: Directory{Path: "/srv/store"},
+			S3: store.S3Config{
+				ServerAddress: "minio:9000", AccessKey: "a", SecretKey: "b", SessionToken: "c", BucketName: "bucket", BucketLocation: "here", Insecure: true,
+				AuthenticationType: store.AuthAccessKey, PathStyle: new(true), ServerSideEncryption: "KMS", ServerSideEncryptionKeyID: "key",
+				Prefix: "ci/go", CACertificate: "/etc/ca.pem",
+			},
 		},
 		Docker: Docker{
 			Host: "unix:///run/user/docker.sock", Image: "golang:1.26", HelperImage: "example.com/helper:1", RunnerBinary: "/opt/gitlab-runner",

@@ -106,7 +106,7 @@ func (p *plan) images(s *settings.Settings) []string {
 func stageSettings(base *settings.Settings, stateDir, helperImage string, volumes ...string) *settings.Settings {
 	s := *base
 	s.StateDir = stateDir
-	s.Cache.Directory.Path = filepath.Join(stateDir, "store") // never what the host's own jobs share
+	s.Cache.Directory.Path, s.Cache.S3 = filepath.Join(stateDir, "store"), settings.Default().Cache.S3 // never what the host's own jobs share
 	if helperImage != "" {
 		s.Docker.HelperImage = helperImage
 	}
