@@ -37,9 +37,15 @@ var nextJob atomic.Int64
 func newHost(t *testing.T, settings string) *host {
 	t.Helper()
 	g := newGitLab(t)
-	h := &host{t: t, gitlab: g, dir: t.TempDir(), instance: strings.ReplaceAll(strings.TrimPrefix(g.URL, "http://"), ":", "+")}
+	sha := g.repository(t, "group/project", map[string]string{"README.md": "hello\n", ".gitignore": "ignored\n"})
+	return hostOf(t, g, sha, settings)
+}
+
+// hostOf makes a runner host of a GitLab that has a project.
+func hostOf(t *testing.T, g *gitlab, sha, settings string) *host {
+	t.Helper()
+	h := &host{t: t, gitlab: g, sha: sha, dir: t.TempDir(), instance: strings.ReplaceAll(strings.TrimPrefix(g.URL, "http://"), ":", "+")}
 	h.StateDir = filepath.Join(h.dir, "state")
-	h.sha = g.repository(t, "group/project", map[string]string{"README.md": "hello\n", ".gitignore": "ignored\n"})
 	base := "pull_policy = [\"never\"]\n"
 	if strings.Contains(settings, "pull_policy") {
 		base = ""

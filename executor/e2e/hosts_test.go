@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store/s3test"
+)
+
+// bucket is the section of the settings for a store.
+func bucket(c store.S3Config) string {
+	return fmt.Sprintf("\n[cache]\nrestore_timeout = \"10s\"\n[cache.s3]\nServerAddress = %q\nAccessKey = %q\nSecretKey = %q\nBucketName = %q\nBucketLocation = %q\nInsecure = %v\nPrefix = \"ci/go\"\n",
+		c.ServerAddress, c.AccessKey, c.SecretKey, c.BucketName, c.BucketLocation, c.Insecure)
+}
+
+// another is a further runner host of the same GitLab, which has seen nothing yet.
+func (g *goHost) another(settings string) *goHost {
+	g.t.Helper()
+	return &goHost{host: hostOf(g.t, g.gitlab, g.sha, settings), proxy: g.proxy, files: g.files}
+}
+
+// serve runs the command of that name until the test ends it.
+func (h *host) serve() (stop func()) {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, executorBin, "--config", filepath.Join(h.dir, "settings.toml"), "serve")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
+	if err := cmd.Start(); err != nil {
+		cancel()
+		h.t.Fatal(err)
+	}
+	h.eventually("serve begins", func() bool { return strings.Contains(h.operatorLog(), `"serving"`) }, nil)
+	return func() {
+		cancel()
+		if err := cmd.Wait(); err != nil && cmd.ProcessState.ExitCode() != 0 {
+			h.t.Errorf("serve: %v", err)
+		}
+	}
+}
+
+func TestAHostThatHasNeverSeenAProjectIsWarmFromItsFirstJob(t *testing.T) {
+	t.Parallel()
+	settings := bucket(s3test.MinIO(t))
+	a := newGoHost(t, settings)
+	_, cold := a.ran(a.goJob(buildAndTest...))
+	if cold.Reason != "first_run" || cold.SaveReason != "" {
+		t.Errorf("cold: %s", cold)
+	}
+	a.proxy.fetched()
+
+	b := a.another(settings)
+	r, first := b.ran(b.goJob(buildAndTest...))
+	if first.Reason != "exact" || first.HitStore != 3 || first.HitHost != 0 || first.Missed != 0 || first.New != 0 || first.Hit == 0 || first.Cached != 1 {
+		t.Errorf("the first job of another host: %s", first)
+	}
+	b.says(r, "from the store")
+	if fetched := b.proxy.fetched(); len(fetched) > 0 {
+		t.Errorf("the proxy was asked for %v", fetched)
+	}
+	if _, second := b.ran(b.goJob(buildAndTest...)); second.HitHost != 3 || second.HitStore != 0 || second.Saved != 0 {
+		t.Errorf("its second job: %s", second)
+	}
+
+	stop := b.serve()
+	defer stop()
+	b.replace("sum/sum.go", "a + b", "b + a")
+	if _, changed := b.ran(b.goJob(buildAndTest...)); changed.New == 0 || changed.New > 6 {
+		t.Errorf("with a changed package: %s", changed)
+	}
+	b.eventually("serve sends what the job saved", func() bool {
+		return strings.Contains(b.operatorLog(), `"msg":"sent to the store"`)
+	}, nil)
+	c := a.another(settings)
+	c.sha = b.sha
+	if _, f := c.ran(c.goJob(buildAndTest...)); f.New != 0 || f.Missed != 0 {
+		t.Errorf("a third host: %s", f)
+	}
+}
+
+// faults stands between a host and its bucket.
+type faults struct {
+	down atomic.Bool
+	http.Handler
+}
+
+func (f *faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.down.Load() {
+		panic(http.ErrAbortHandler)
+	}
+	f.Handler.ServeHTTP(w, r)
+}
+
+func faultyBucket(t *testing.T) (store.S3Config, *faults) {
+	t.Helper()
+	c := s3test.Versity(t)
+	target := &url.URL{Scheme: "http", Host: c.ServerAddress}
+	// The signature of a request holds its Host, which SetURL would change.
+	f := &faults{Handler: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host }}}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: f, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	c.ServerAddress = listener.Addr().String()
+	return c, f
+}
+
+func TestWithoutItsStoreAHostWorksAndSendsLater(t *testing.T) {
+	t.Parallel()
+	config, faults := faultyBucket(t)
+	faults.down.Store(true)
+	a := newGoHost(t, bucket(config))
+	r, f := a.ran(a.goJob("go build ./sum"))
+	if f.Reason != "store_unreachable" || f.Missed != 2 || f.Saved == 0 {
+		t.Errorf("without a store: %s", f)
+	}
+	a.says(r, "store_unreachable", "waits on this host")
+
+	faults.down.Store(false)
+	if _, f := a.ran(a.goJob("go build ./sum")); f.Reason != "exact" || f.HitHost != 2 || f.New != 0 {
+		t.Errorf("with the store again: %s", f)
+	}
+	b := a.another(bucket(config))
+	if _, f := b.ran(b.goJob("go build ./sum")); f.Reason != "exact" || f.HitStore != 2 || f.New != 0 {
+		t.Errorf("another host: %s", f)
+	}
+}
+
+func TestABucketThatIsRefusedIsSaidAndCostsNoJob(t *testing.T) {
+	t.Parallel()
+	config := s3test.Versity(t)
+	config.SecretKey = "wrong-secret-key-that-no-log-shows"
+	g := newGoHost(t, bucket(config))
+	r, f := g.ran(g.goJob("go version"))
+	if f.Reason != "store_refused" {
+		t.Errorf("%s", f)
+	}
+	g.says(r, "store_refused", "SecretKey")
+	g.neverSays(r, config.SecretKey)
+	if strings.Contains(g.operatorLog(), config.SecretKey) {
+		t.Error("the operator log shows the secret key")
+	}
+}
