@@ -75,6 +75,13 @@ demo: setup build ## run the sample service's CI job twice and compare
 	$(call step,job image,scripts/job-image.sh)
 	@scripts/demo.sh
 
+.PHONY: bench-peers
+bench-peers: setup ## measure restores and saves of caddy's caches beside GitLab Runner's own (root, 15 minutes)
+	$(call step,GitLab Runner for the benchmark,testdata/runner/build.sh)
+	$(call step,MinIO for the benchmark,testdata/s3/build.sh)
+	@mkdir -p bin; go build -o bin/bench-peers ./scripts/bench-peers
+	@bin/bench-peers $(BENCH_FLAGS)
+
 .PHONY: clean
 clean: ## remove what was built, but no image
 	rm -rf bin .cache testdata/runner/bin testdata/s3/bin
