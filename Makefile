@@ -78,7 +78,7 @@ demo: setup build ## run the sample service's CI job twice and compare
 .PHONY: bench-peers
 bench-peers: setup ## measure restores and saves of caddy's caches beside GitLab Runner's own (root, 15 minutes)
 	$(call step,GitLab Runner for the benchmark,testdata/runner/build.sh)
-	$(call step,MinIO for the benchmark,testdata/s3/build.sh)
+	$(call step,MinIO for the benchmark,GCFLAGS= testdata/s3/build.sh .cache/s3)
 	@mkdir -p bin; go build -o bin/bench-peers ./scripts/bench-peers
 	@bin/bench-peers $(BENCH_FLAGS)
 

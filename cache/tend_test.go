@@ -130,6 +130,7 @@ func TestWithoutItsStoreAHostGoesOnWithWhatItKnows(t *testing.T) {
 		t.Errorf("saved %+v, %v", saved, err)
 	}
 	remote.down.Store(false)
+	must(t, os.Remove(filepath.Join(b.Dir, "spool", ".down"))) // as time would
 	b.sends(t)
 	if found, _ := sees(t, a, request("4"), "a", "b", "c"); found != "abc" {
 		t.Errorf("the other host finds %q", found)

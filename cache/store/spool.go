@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 )
@@ -21,19 +20,17 @@ import (
 type Spool struct {
 	far  Store
 	lock string // whoever sends an object, or deletes one, holds it alone
+	mark string // that the far store does not answer, see down
 	// What PutFile wrote is kept apart from what Put wrote, since it has to be sent first (see Send).
 	files, small *Directory
 	known        *Directory // copies of the far store's small objects
 }
 
-// listLimit is how long a listing waits for the far store before it goes on with what is known.
-const listLimit = 10 * time.Second
-
 // NewSpool gives the spool in a folder, which need not exist yet. Files that are put should lie on the same filesystem: they are linked,
 // not copied.
 func NewSpool(dir string, far Store) *Spool {
 	in := func(folder string) *Directory { return NewDirectory(filepath.Join(dir, folder)) }
-	return &Spool{far: far, lock: filepath.Join(dir, ".lock"), files: in("files"), small: in("small"), known: in("known")}
+	return &Spool{far: far, lock: filepath.Join(dir, ".lock"), mark: filepath.Join(dir, ".down"), files: in("files"), small: in("small"), known: in("known")}
 }
 
 // Put implements Store.
@@ -53,6 +50,9 @@ func (s *Spool) Get(ctx context.Context, key string, limit int64) ([]byte, error
 			return data, err
 		}
 	}
+	if err := s.down(); err != nil {
+		return nil, err
+	}
 	data, err := s.far.Get(ctx, key, limit)
 	if err == nil {
 		_ = s.known.Put(ctx, key, data) // if it cannot be kept, it is asked for again
@@ -67,6 +67,9 @@ func (s *Spool) GetFile(ctx context.Context, key, path string) error {
 			return err
 		}
 	}
+	if err := s.down(); err != nil {
+		return err
+	}
 	return s.far.GetFile(ctx, key, path)
 }
 
@@ -77,9 +80,7 @@ func (s *Spool) List(ctx context.Context, prefix string, limit int) ([]Object, e
 	if err != nil {
 		return nil, err
 	}
-	bounded, cancel := context.WithTimeout(ctx, listLimit)
-	defer cancel()
-	there, asked := s.far.List(bounded, prefix, limit)
+	there, asked := s.listFar(ctx, prefix, limit)
 	if asked == nil {
 		return first(limit, append(all, there...)), s.forget(ctx, prefix, limit, there)
 	}
@@ -165,6 +166,12 @@ func (s *Spool) Send(ctx context.Context) (Sent, error) {
 	files, err := s.files.List(ctx, "", 0)
 	if err != nil {
 		return sent, err
+	}
+	if len(small)+len(files) == 0 {
+		return sent, nil
+	}
+	if _, err := s.listFar(ctx, "", 1); err != nil {
+		return sent, fmt.Errorf("send what waits in the spool: %w", err)
 	}
 	for _, o := range files {
 		put := func() error { return s.far.PutFile(ctx, o.Key, s.files.path(o.Key)) }

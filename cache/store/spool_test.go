@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store/storetest"
@@ -88,6 +90,15 @@ func (f *far) PutFile(ctx context.Context, key, path string) error {
 	return f.Store.PutFile(ctx, key, path)
 }
 
+// aMinuteLater has a spool ask a store again that did not answer.
+func aMinuteLater(t *testing.T, dir string) {
+	t.Helper()
+	ago := time.Now().Add(-2 * time.Minute)
+	if err := os.Chtimes(filepath.Join(dir, ".down"), ago, ago); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // layerAndEntry writes what a job writes: a file and a small object that names it.
 func layerAndEntry(t *testing.T, s store.Store, name string) {
 	t.Helper()
@@ -146,6 +157,7 @@ func TestWhatWaitsSurvivesAStoreThatIsGoneAndTheProcess(t *testing.T) {
 		t.Errorf("this host reads %q, %v", data, err)
 	}
 	f.gone = false
+	aMinuteLater(t, dir)
 	if sent, err := s.Send(t.Context()); err != nil || sent.Objects != 2 || sent.Bytes != int64(len("layer 1entry")) {
 		t.Errorf("sent %+v, %v", sent, err)
 	}
@@ -231,5 +243,39 @@ func TestAListingThatEndsAtItsLimitForgetsNothingBeyondIt(t *testing.T) {
 	f.gone = true
 	if objects, _ := s.List(t.Context(), "a/", 0); len(objects) != 3 {
 		t.Errorf("known: %v", objects)
+	}
+}
+
+// silent is a store that never answers.
+type silent struct {
+	store.Store
+	asked int
+}
+
+func (h *silent) List(ctx context.Context, _ string, _ int) ([]store.Object, error) {
+	h.asked++
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+func TestAStoreThatDoesNotAnswerIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	dir, h := t.TempDir(), &silent{}
+	began := time.Now()
+	for range 3 {
+		s := store.NewSpool(dir, h) // of another process
+		if _, err := s.List(t.Context(), "a/", 0); err == nil {
+			t.Error("nothing was said")
+		}
+		if _, err := s.Get(t.Context(), "a/1", 10); err == nil || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("got %v", err)
+		}
+		layerAndEntry(t, s, "1")
+		if _, err := s.Send(t.Context()); err == nil {
+			t.Error("it was sent")
+		}
+	}
+	if h.asked != 1 || time.Since(began) > 20*time.Second {
+		t.Errorf("asked %d times in %s", h.asked, time.Since(began))
 	}
 }

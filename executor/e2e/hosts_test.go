@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -131,7 +132,14 @@ func TestWithoutItsStoreAHostWorksAndSendsLater(t *testing.T) {
 	}
 	a.says(r, "store_unreachable", "waits on this host")
 
+	if _, f := a.ran(a.goJob("go build ./sum")); f.Reason != "store_unreachable" || f.HitHost != 2 || f.New != 0 {
+		t.Errorf("still without a store: %s", f)
+	}
+
 	faults.down.Store(false)
+	if err := os.Remove(filepath.Join(a.StateDir, "spool", ".down")); err != nil { // as time would
+		t.Fatal(err)
+	}
 	if _, f := a.ran(a.goJob("go build ./sum")); f.Reason != "exact" || f.HitHost != 2 || f.New != 0 {
 		t.Errorf("with the store again: %s", f)
 	}

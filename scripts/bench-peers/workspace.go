@@ -140,7 +140,7 @@ func (w *workspace) changeModule(ctx context.Context, module string) error {
 	return run(ctx, w.source, "go", "mod", "edit", "-require="+module+"@"+other)
 }
 
-// startMinIO starts the server that testdata/s3/build.sh builds.
+// startMinIO starts the server that the Makefile builds, optimized unlike that of the tests.
 func (w *workspace) startMinIO(ctx context.Context) (stop func(), err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -151,7 +151,7 @@ func (w *workspace) startMinIO(ctx context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	w.config = store.S3Config{ServerAddress: address, AccessKey: "bench-access", SecretKey: "bench-secret-key", BucketName: bucket, BucketLocation: "us-east-1", Insecure: true}
-	server := exec.CommandContext(ctx, "testdata/s3/bin/minio", "server", "--quiet", "--address", address, filepath.Join(w.dir, "minio"))
+	server := exec.CommandContext(ctx, ".cache/s3/minio", "server", "--quiet", "--address", address, filepath.Join(w.dir, "minio"))
 	server.Env = append(os.Environ(), "MINIO_ROOT_USER="+w.config.AccessKey, "MINIO_ROOT_PASSWORD="+w.config.SecretKey, "MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=on")
 	if err := server.Start(); err != nil {
 		return nil, err
