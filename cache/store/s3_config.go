@@ -50,6 +50,14 @@ const (
 	AuthIAM       = "iam"
 )
 
+// String tells no secrets, for whoever logs settings.
+func (c S3Config) String() string {
+	return fmt.Sprintf("bucket %s at %s, prefix %q, region %q", c.BucketName, c.address(), c.prefix(), c.BucketLocation)
+}
+
+// GoString is String for %#v.
+func (c S3Config) GoString() string { return c.String() }
+
 // S3Problem is one thing that is wrong in an S3Config.
 type S3Problem struct {
 	// Key is the one to change.

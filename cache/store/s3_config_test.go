@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -84,6 +85,19 @@ func TestEachProblemWithABucketsSettingsNamesItsKey(t *testing.T) {
 				t.Errorf("NewS3: %v", err)
 			}
 		})
+	}
+}
+
+func TestSettingsThatAreLoggedTellNoSecrets(t *testing.T) {
+	t.Parallel()
+	cfg := store.S3Config{AccessKey: "key", SecretKey: "kept-secret", SessionToken: "kept-token", BucketName: "caches"}
+	s := newS3(t, cfg)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		for _, value := range []any{cfg, &cfg, struct{ S3 store.S3Config }{cfg}, s} {
+			if text := fmt.Sprintf(format, value); strings.Contains(text, "kept") {
+				t.Errorf("%s of %T: %s", format, value, text)
+			}
+		}
 	}
 }
 

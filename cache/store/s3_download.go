@@ -13,11 +13,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// ranges is how many ranges are read side by side, rangeSize the bytes of one.
+// Sizes of a download. BenchmarkGetFile, 700 MiB from an optimized MinIO on the same two processors, which others used too, means of five
+// runs: 1 range 803 MB/s (566 to 1195), 4 ranges 939 (770 to 1198), 8 ranges 1083 (741 to 1295), 16 ranges 958 (800 to 1103). So on loopback
+// the number matters little. Where each answer takes its time, which was not measured, more than one should.
 const (
-	ranges    = 4
+	ranges    = 8 // that are read side by side
 	rangeSize = 16 << 20
-	copying   = 256 << 10 // bytes in memory for each range
+	copying   = 256 << 10 // bytes in memory for each of them
 )
 
 // errChanged is met when an object is written a second time while it is read: with the same bytes, but maybe in other parts, and

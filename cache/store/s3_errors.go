@@ -92,7 +92,7 @@ func (a advice) refused(answer minio.ErrorResponse) string {
 	switch {
 	case code == minio.NoSuchBucket, code == minio.InvalidBucketName:
 		return fmt.Sprintf("there is no bucket %q at %s: create it, or correct BucketName or ServerAddress in [cache.s3]", a.bucket, a.server)
-	case code == minio.InvalidAccessKeyID:
+	case code == minio.InvalidAccessKeyID, code == "XAdminUserNotFound": // the latter is versitygw's word
 		return fmt.Sprintf("%s does not know the access key: correct AccessKey in [cache.s3]; it comes from %s", a.server, a.credentials)
 	case code == minio.SignatureDoesNotMatch:
 		return "the secret key is not that of the access key: correct SecretKey in [cache.s3]; it comes from " + a.credentials

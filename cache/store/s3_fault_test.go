@@ -86,6 +86,7 @@ func TestWhateverABucketsServerDoesEachCallEndsInTimeAndSaysWhatItIs(t *testing.
 		"gone at first":       {once(abort), works, "", late, ""},
 		"gone":                {abort, passes, all, again, ""},
 		"hangs":               {hang, passes, all, late, "stopped answering"},
+		"hangs while sent to": {only("PUT", deaf), passes, "Put PutFile", late, "stopped answering"},
 		"slow":                {slow(time.Second), works, "", late, ""},
 		"short bodies":        {only("GET", cut(1000)), passes, reads, again, ""},
 		"hangs in a body":     {only("GET", stop(1000)), passes, reads, late, "stopped answering"},

@@ -174,6 +174,14 @@ func hang(_ http.ResponseWriter, r *http.Request, _ int, _ http.Handler) {
 	<-r.Context().Done()
 }
 
+// deaf does not even read what it is sent. It cannot see the client go, so it ends by itself.
+func deaf(_ http.ResponseWriter, r *http.Request, _ int, _ http.Handler) {
+	select {
+	case <-r.Context().Done():
+	case <-time.After(late / 2):
+	}
+}
+
 func slow(by time.Duration) fault {
 	return func(w http.ResponseWriter, r *http.Request, _ int, next http.Handler) {
 		time.Sleep(by)

@@ -30,6 +30,34 @@ func TestABucketOfMinIOIsAStore(t *testing.T) {
 	storetest.Run(t, inOneBucket(s3test.MinIO(t)))
 }
 
+func TestWhatRealServersRefuseIsToldInTheWordsOfTheSettings(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(t testing.TB) store.S3Config{"versitygw": s3test.Versity, "MinIO": s3test.MinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			good := start(t)
+			for says, change := range map[string]func(c *store.S3Config){
+				"correct AccessKey in [cache.s3]":  func(c *store.S3Config) { c.AccessKey = "another" },
+				"correct SecretKey in [cache.s3]":  func(c *store.S3Config) { c.SecretKey = "another-secret-key" },
+				"correct BucketName or ServerAddr": func(c *store.S3Config) { c.BucketName = "another" },
+			} {
+				cfg := good
+				change(&cfg)
+				for call, do := range calls(t, newS3(t, cfg)) {
+					err := do(t.Context())
+					if classOf(err) != refused || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), cfg.SecretKey) {
+						t.Errorf("%s says %v, want %q", call, err, says)
+					}
+				}
+			}
+			good.BucketLocation = "" // then the server is asked
+			if err := newS3(t, good).Put(t.Context(), "a", []byte("x")); err != nil {
+				t.Errorf("without a region: %v", err)
+			}
+		})
+	}
+}
+
 // inOneBucket opens stores that share a server: each has a prefix of its own.
 func inOneBucket(cfg store.S3Config) func(t *testing.T) store.Store {
 	var opened atomic.Int64
