@@ -34,17 +34,18 @@ func (s *Spool) listFar(ctx context.Context, prefix string, limit int) ([]Object
 
 // down is an error while nobody shall ask.
 func (s *Spool) down() error {
+	if age := s.age(); age >= 0 && age <= downFor {
+		why, _ := os.ReadFile(s.mark) // another process may just have written it
+		return fmt.Errorf("it did not answer %s ago, and is not asked again before %s have passed: %s", age.Round(time.Second), downFor, why)
+	}
+	return nil
+}
+
+// age is that of the mark, and less than 0 if there is none.
+func (s *Spool) age() time.Duration {
 	info, err := os.Stat(s.mark)
 	if err != nil {
-		return nil
+		return -1
 	}
-	age := time.Since(info.ModTime())
-	if age < 0 || age > downFor {
-		return nil
-	}
-	why, err := os.ReadFile(s.mark)
-	if err != nil {
-		return nil
-	}
-	return fmt.Errorf("it did not answer %s ago, and is not asked again before %s have passed: %s", age.Round(time.Second), downFor, why)
+	return time.Since(info.ModTime())
 }
