@@ -244,6 +244,8 @@ type brokenStore struct {
 
 func (b brokenStore) List(context.Context, string, int) ([]store.Object, error) { return nil, b.err }
 
+func (b brokenStore) Get(context.Context, string, int64) ([]byte, error) { return nil, b.err }
+
 func TestWithoutAStoreAJobHasEmptyCachesAndAReason(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[Reason]error{

@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/sirupsen/logrus"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
@@ -17,10 +19,16 @@ import (
 // pruneLimit bounds what a person waits for.
 const pruneLimit = 10 * time.Minute
 
+// Pruning says what a prune is about.
+type Pruning struct {
+	Unused bool                // every layer that no job uses goes from this host
+	Store  *cache.PruneOptions // nil leaves the store alone
+}
+
 // Prune removes what killed jobs have left on this host: containers, networks, mounts, folders; it saves what they have made in their
-// caches, unmounts layers that are idle and deletes the oldest beyond max_size. With unused, every layer that no job uses is
-// unmounted and deleted; the store keeps its own. Jobs that are running are not disturbed.
-func Prune(ctx context.Context, call Call, unused bool) error {
+// caches, unmounts layers that are idle and deletes the oldest beyond max_size. What waits is sent to the store, and the pools that this host
+// has added to are compacted there. Jobs that are running are not disturbed. A dry run looks at the store alone.
+func Prune(ctx context.Context, call Call, what Pruning) error {
 	j, done, err := openHost(ctx, call, "prune")
 	if err != nil {
 		return err
@@ -28,9 +36,32 @@ func Prune(ctx context.Context, call Call, unused bool) error {
 	defer done()
 	ctx, cancel := context.WithTimeoutCause(ctx, pruneLimit, fmt.Errorf("waited %s: %w", pruneLimit, context.DeadlineExceeded))
 	defer cancel()
+	if what.Store != nil && what.Store.DryRun {
+		return j.pruneStore(ctx, *what.Store)
+	}
 	err = j.reapAll(ctx)
 	j.salvageCaches(ctx)
-	return errors.Join(err, j.caches.Housekeep(ctx, unused))
+	if !j.served(ctx) {
+		if err := j.caches.Tend(ctx, true); err != nil {
+			j.log.WithError(err).Warn("the store cannot be tended")
+		}
+	}
+	if what.Store != nil {
+		err = errors.Join(err, j.pruneStore(ctx, *what.Store))
+	}
+	return errors.Join(err, j.caches.Housekeep(ctx, what.Unused))
+}
+
+// pruneStore tells as it goes: there may be much to look at.
+func (j *job) pruneStore(ctx context.Context, o cache.PruneOptions) error {
+	verb := "removed"
+	if o.DryRun {
+		verb = "would remove"
+	}
+	done, err := j.caches.PruneStore(ctx, o, func(what string) { fmt.Fprintf(j.call.Stdout, "%s %s\n", verb, what) })
+	fmt.Fprintf(j.call.Stdout, "store: %s %d entries and %d layers (%s); %d layers that nothing names wait for a prune a day from now\n",
+		verb, done.Entries, done.Layers, humanize.Bytes(uint64(done.Bytes)), done.Waiting)
+	return err
 }
 
 // openHost is for commands that see to a host and not to a job.

@@ -81,8 +81,13 @@ func TestAHostThatHasNeverSeenAProjectIsWarmFromItsFirstJob(t *testing.T) {
 	if _, changed := b.ran(b.goJob(buildAndTest...)); changed.New == 0 || changed.New > 6 {
 		t.Errorf("with a changed package: %s", changed)
 	}
-	b.eventually("serve sends what the job saved", func() bool {
-		return strings.Contains(b.operatorLog(), `"msg":"sent to the store"`)
+	b.eventually("serve, and not the job, sends what it saved", func() bool {
+		for line := range strings.Lines(b.operatorLog()) {
+			if strings.Contains(line, `"sent to the store"`) && strings.Contains(line, `"stage":"serve"`) {
+				return true
+			}
+		}
+		return false
 	}, nil)
 	c := a.another(settings)
 	c.sha = b.sha
