@@ -220,7 +220,7 @@ func bytesOf(items []kind.Item) int64 {
 func (c *Cache) merge(ctx context.Context, p pool, entries []Entry, layers []indexed) error {
 	items := slices.SortedFunc(maps.Values(itemsOf(layers)), func(a, b kind.Item) int { return strings.Compare(a.ID, b.ID) })
 	now := time.Now()
-	e := Entry{Created: now, Job: "compaction", Replaces: map[string]time.Time{}}
+	e := Entry{Created: now, Job: "compaction", Cold: coldest(entries), Replaces: map[string]time.Time{}}
 	for _, l := range layers {
 		e.Replaces[l.Digest] = now
 	}

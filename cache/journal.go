@@ -23,6 +23,8 @@ type Entry struct {
 	Speaker string    `json:"speaker"` // whose word on what is used this is: jobs of one name and ref
 	Graphs  []string  `json:"graphs"`  // graph hashes that it stands for, the newest first; a compaction's has several
 	Layer   *LayerRef `json:"layer"`   // null if the job had nothing to add
+	// Cold is how long a job that began with nothing took until it saved, in seconds; 0 if it had something.
+	Cold float64 `json:"cold_seconds,omitempty"`
 	// Used has a bit for each item of a layer, by the layer's digest, in the order of the layer's index: whether the job opened it.
 	// A compaction has none, and neither has a job that failed or could not be watched.
 	Used map[string]Bits `json:"used,omitempty"`

@@ -17,9 +17,10 @@ import (
 type plan struct {
 	Request Request           `json:"request"`
 	Created time.Time         `json:"created"`
-	Layers  []held            `json:"layers"`  // the topmost first
-	Reasons map[string]Reason `json:"reasons"` // by kind
-	Damaged []held            `json:"damaged"` // layers that the tier's own journal names, and that are missing or not what they should be
+	Layers  []held            `json:"layers"`       // the topmost first
+	Reasons map[string]Reason `json:"reasons"`      // by kind
+	Cold    float64           `json:"cold_seconds"` // what a job without a base took; 0 is unknown
+	Damaged []held            `json:"damaged"`      // layers that the tier's own journal names, and that are missing or not what they should be
 }
 
 // held is a layer of a plan.

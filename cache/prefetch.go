@@ -22,13 +22,15 @@ func (c *Cache) Prefetch(ctx context.Context, dir string, r Request) error {
 	var problems []error
 	for _, name := range r.Kinds {
 		for _, tier := range r.tiers() {
-			layers, err := c.latest(ctx, r.pool(tier, name))
+			layers, cold, err := c.latest(ctx, r.pool(tier, name))
 			problems = append(problems, err)
+			p.Cold = max(p.Cold, cold)
 			for _, l := range layers {
 				p.Layers = append(p.Layers, held{LayerRef: l, Kind: name, Tier: tier})
 			}
 		}
 	}
+	problems = append(problems, c.weigh(ctx, p))
 	if len(p.Layers) == 0 {
 		return errors.Join(problems...)
 	}
@@ -40,13 +42,13 @@ func (c *Cache) Prefetch(ctx context.Context, dir string, r Request) error {
 	return errors.Join(problems...)
 }
 
-// latest are the layers of the newest pool of one kind and tier.
-func (c *Cache) latest(ctx context.Context, p pool) ([]LayerRef, error) {
+// latest are the layers of the newest pool of one kind and tier, and what is known there of cold jobs.
+func (c *Cache) latest(ctx context.Context, p pool) ([]LayerRef, float64, error) {
 	if p.kind.Name() == kind.Build().Name() {
 		p.prefix = p.tier + p.kind.Name() + "/"
 		objects, err := c.store.List(ctx, p.prefix, maxEntries)
 		if err != nil {
-			return nil, storeError(ctx, err)
+			return nil, 0, storeError(ctx, err)
 		}
 		newest := ""
 		for _, o := range objects {
@@ -55,12 +57,12 @@ func (c *Cache) latest(ctx context.Context, p pool) ([]LayerRef, error) {
 			}
 		}
 		if newest == "" {
-			return nil, nil
+			return nil, 0, nil
 		}
 	}
 	entries, problems, err := c.journal(ctx, p)
 	layers, _ := living(entries, "", maxDepth)
-	return layers, errors.Join(append(problems, err)...)
+	return layers, coldest(entries), errors.Join(append(problems, err)...)
 }
 
 // journals reads several journals at the same time, since each takes a far store two round trips.

@@ -90,6 +90,9 @@ func (c *Cache) fetched(ctx context.Context, dir string, r Request) (*plan, []er
 			return nil, nil, context.Cause(ctx)
 		}
 		p.recall(before)
+		if err := c.weigh(ctx, p); err != nil {
+			problems = append(problems, err)
+		}
 		if err := c.lease(ctx, dir, p); err != nil {
 			return nil, nil, err
 		}
@@ -121,6 +124,9 @@ func (c *Cache) choose(ctx context.Context, r Request) (*plan, []error) {
 		}
 	}
 	journals := c.journals(ctx, pools)
+	for _, j := range journals {
+		p.Cold = max(p.Cold, coldest(j.entries))
+	}
 	var problems []error
 	for i, name := range r.Kinds {
 		reason, bad := c.chooseKind(ctx, p, name, journals[i*len(tiers):])
@@ -181,7 +187,9 @@ const fetchAtOnce = 4
 
 // fetch brings the plan's layers to the host. One that cannot be had is dropped from the plan and told in failed.
 func (c *Cache) fetch(ctx context.Context, p *plan) (failed []error, err error) {
+	began := time.Now()
 	var mu sync.Mutex
+	var bytes, lacking int64
 	var group errgroup.Group
 	group.SetLimit(fetchAtOnce)
 	for i := range p.Layers {
@@ -194,8 +202,11 @@ func (c *Cache) fetch(ctx context.Context, p *plan) (failed []error, err error) 
 			err := c.host.Adopt(ctx, l.Digest, func(path string) error { return c.store.GetFile(ctx, pool.layerKey(l.Digest), path) })
 			mu.Lock()
 			defer mu.Unlock()
-			l.FromStore = l.FromStore || err == nil
-			if err != nil {
+			lacking += l.Size
+			if err == nil {
+				l.FromStore = true
+				bytes += l.Size
+			} else {
 				failed = append(failed, &lost{l.Digest, fetchError(ctx, err)})
 			}
 			return nil
@@ -203,7 +214,13 @@ func (c *Cache) fetch(ctx context.Context, p *plan) (failed []error, err error) 
 	}
 	_ = group.Wait()
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+			err = c.noteRate(lacking/2, time.Since(began))
+		}
+		return nil, errors.Join(context.Cause(ctx), err)
+	}
+	if err := c.noteRate(bytes, time.Since(began)); err != nil {
+		return nil, err
 	}
 	for _, err := range failed {
 		if errors.Is(err, os.ErrPermission) || ReasonOf(err) == DiskFull {

@@ -201,7 +201,7 @@ func (s *saving) publish(ctx context.Context, root *os.Root, items []kind.Item) 
 	if err != nil {
 		return err
 	}
-	e := Entry{Created: time.Now(), Job: r.Job, Speaker: r.Speaker, Graphs: []string{graphKey(r.Graph)}, Used: s.bits(), Replaces: map[string]time.Time{}}
+	e := Entry{Created: time.Now(), Job: r.Job, Speaker: r.Speaker, Graphs: []string{graphKey(r.Graph)}, Cold: s.coldSeconds(), Used: s.bits(), Replaces: map[string]time.Time{}}
 	if len(items) > 0 {
 		if e.Layer, err = c.writeLayer(ctx, p, items, s.kind.Files(root, items)); err != nil {
 			return err
