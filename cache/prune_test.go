@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -115,6 +116,17 @@ func TestALayerThatIsNamedAgainStays(t *testing.T) {
 	}
 	if keys := keysIn(t, c.Store); strings.Contains(keys, "/dead/") {
 		t.Errorf("a note is left:\n%s", keys)
+	}
+}
+
+func TestLayersThatWereReplacedTodayStay(t *testing.T) {
+	t.Parallel()
+	c := newCache(t)
+	for n := range 2 * mergeAt {
+		compiled(t, c, request(fmt.Sprint(n)), fmt.Sprint("w", n))
+	}
+	if done, said := pruned(t, c, PruneOptions{}); done != (Pruned{}) {
+		t.Errorf("%+v: %s", done, said)
 	}
 }
 
