@@ -185,6 +185,8 @@ func TestABigLayerIsNotFetchedToSaveOrToCompactSmallOnes(t *testing.T) {
 		compiled(t, c, request(fmt.Sprint(n)), fmt.Sprint("w", n))
 	}
 	c.sends(t)
+	running := begin(t, c, request("running"))
+	running.compile("while others save")
 	p := request("").pool("protected", "build")
 	big := Entry{
 		Created: journalOf(t, c, request(""))[0].Created.Add(1), Job: "big", Graphs: []string{digestOf("a")},
