@@ -110,7 +110,9 @@ func (c *Cache) atHand(ref LayerRef) bool {
 
 // parted is a layer, brought here if need be, with what of it is alive.
 func (c *Cache) parted(ctx context.Context, p pool, entries []Entry, ref LayerRef) (indexed, error) {
-	err := c.host.Adopt(ctx, ref.Digest, func(path string) error { return c.store.GetFile(ctx, p.layerKey(ref.Digest), path) })
+	err := c.host.Adopt(ctx, ref.Digest, func(path string, have func(int64)) error {
+		return c.store.GetFile(ctx, p.layerKey(ref.Digest), path, have)
+	})
 	if err != nil {
 		return indexed{}, &lost{ref.Digest, fetchError(ctx, err)}
 	}

@@ -199,7 +199,9 @@ func (c *Cache) fetch(ctx context.Context, p *plan) (failed []error, err error) 
 				return nil // it is here
 			}
 			pool := p.Request.pool(l.Tier, l.Kind)
-			err := c.host.Adopt(ctx, l.Digest, func(path string) error { return c.store.GetFile(ctx, pool.layerKey(l.Digest), path) })
+			err := c.host.Adopt(ctx, l.Digest, func(path string, have func(int64)) error {
+				return c.store.GetFile(ctx, pool.layerKey(l.Digest), path, have)
+			})
 			mu.Lock()
 			defer mu.Unlock()
 			lacking += l.Size

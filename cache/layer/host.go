@@ -46,7 +46,8 @@ func checkDigest(digest string) error {
 
 // Adopt brings a layer file from elsewhere: fetch writes it to a path at which nothing is, or links it there. A file that does
 // not have the digest is an error that wraps ErrCorrupt. If the layer is here already, nothing is done.
-func (h Host) Adopt(ctx context.Context, digest string, fetch func(path string) error) error {
+// While it writes in order it may say up to which byte the file is whole: that is hashed meanwhile.
+func (h Host) Adopt(ctx context.Context, digest string, fetch func(path string, have func(upTo int64)) error) error {
 	if err := checkDigest(digest); err != nil {
 		return err
 	}
@@ -58,10 +59,12 @@ func (h Host) Adopt(ctx context.Context, digest string, fetch func(path string) 
 		return err
 	}
 	defer os.Remove(path) //nolint:errcheck // once the layer is in its place there is nothing to remove
-	if err := fetch(path); err != nil {
+	follow := newFollower(path)
+	if err := fetch(path, follow.have); err != nil {
+		follow.stop()
 		return err
 	}
-	info, err := seal(ctx, path)
+	info, err := follow.seal(ctx)
 	if err != nil {
 		return err
 	}

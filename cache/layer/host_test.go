@@ -17,9 +17,9 @@ func TestALayerComesFromElsewhereByFetchingOrByALink(t *testing.T) {
 	from := layertest.New(t, newImage)
 	digest := from.Write(map[string]string{"a": "a"})
 	source := from.Host.File(digest)
-	for name, fetch := range map[string]func(string) error{
-		"link": func(path string) error { return os.Link(source, path) },
-		"copy": func(path string) error {
+	for name, fetch := range map[string]func(string, func(int64)) error{
+		"link": func(path string, _ func(int64)) error { return os.Link(source, path) },
+		"copy": func(path string, _ func(int64)) error {
 			data, err := os.ReadFile(source)
 			return errors.Join(err, os.WriteFile(path, data, 0o600))
 		},
@@ -30,7 +30,7 @@ func TestALayerComesFromElsewhereByFetchingOrByALink(t *testing.T) {
 			if _, err := to.Driver.Layer(t.Context(), digest); err != nil {
 				t.Error(err)
 			}
-			to.Must(to.Host.Adopt(t.Context(), digest, func(string) error { return errors.New("fetched again") }))
+			to.Must(to.Host.Adopt(t.Context(), digest, func(string, func(int64)) error { return errors.New("fetched again") }))
 		})
 	}
 }
@@ -40,10 +40,12 @@ func TestWhatIsFetchedWrongIsNotKept(t *testing.T) {
 	f := layertest.New(t, newImage)
 	digest := strings.Repeat("0123456789abcdef", 4)
 	boom := errors.New("boom")
-	for want, fetch := range map[error]func(string) error{
-		layer.ErrCorrupt: func(path string) error { return os.WriteFile(path, []byte("else"), 0o600) },
-		boom:             func(path string) error { return errors.Join(os.WriteFile(path, []byte("half"), 0o600), boom) },
-		os.ErrNotExist:   func(string) error { return nil },
+	for want, fetch := range map[error]func(string, func(int64)) error{
+		layer.ErrCorrupt: func(path string, _ func(int64)) error { return os.WriteFile(path, []byte("else"), 0o600) },
+		boom: func(path string, _ func(int64)) error {
+			return errors.Join(os.WriteFile(path, []byte("half"), 0o600), boom)
+		},
+		os.ErrNotExist: func(string, func(int64)) error { return nil },
 	} {
 		if err := f.Host.Adopt(t.Context(), digest, fetch); !errors.Is(err, want) {
 			t.Errorf("got error %v, want %v", err, want)

@@ -95,7 +95,7 @@ func (d *Directory) putFile(ctx context.Context, file, path string) error {
 }
 
 // GetFile implements Store. Within one filesystem it copies nothing.
-func (d *Directory) GetFile(ctx context.Context, key, path string) error {
+func (d *Directory) GetFile(ctx context.Context, key, path string, _ func(int64)) error {
 	undo := func() { _ = os.Remove(path) }
 	return d.runOrUndo(ctx, "fetch", key, undo, func(file string) error {
 		object, err := open(file)

@@ -38,7 +38,7 @@ func TestWithinAFilesystemAFileAndItsObjectShareTheirBytes(t *testing.T) {
 	if err := d.PutFile(t.Context(), "layers/a.sqfs", source); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.GetFile(t.Context(), "layers/a.sqfs", fetched); err != nil {
+	if err := d.GetFile(t.Context(), "layers/a.sqfs", fetched, nil); err != nil {
 		t.Fatal(err)
 	}
 	object := filepath.Join(dir, "layers", "a.sqfs")
@@ -57,7 +57,7 @@ func TestAcrossFilesystemsAFileIsCopiedForGood(t *testing.T) {
 	if err := d.PutFile(t.Context(), "layers/a.sqfs", source); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.GetFile(t.Context(), "layers/a.sqfs", fetched); err != nil {
+	if err := d.GetFile(t.Context(), "layers/a.sqfs", fetched, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, copied := range []string{filepath.Join(dir, "layers", "a.sqfs"), fetched} {
@@ -145,7 +145,7 @@ func TestAFullHostIsNotARefusalOfTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(mount(t, "size=1m"), "fetched")
-	if err := d.GetFile(t.Context(), "big", path); errors.Is(err, store.ErrRefused) || !errors.Is(err, syscall.ENOSPC) {
+	if err := d.GetFile(t.Context(), "big", path, nil); errors.Is(err, store.ErrRefused) || !errors.Is(err, syscall.ENOSPC) {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {

@@ -27,14 +27,14 @@ const (
 var errChanged = errors.New("the object was written again while it was read")
 
 // GetFile implements Store.
-func (s *S3) GetFile(ctx context.Context, key, path string) error {
+func (s *S3) GetFile(ctx context.Context, key, path string, have func(int64)) error {
 	undo := func() { _ = os.Remove(path) }
 	return s.runOrUndo(ctx, "fetch", key, undo, func(ctx context.Context, p *patience) error {
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
 			return final{local(err)}
 		}
-		err = s.fetch(ctx, p, key, file)
+		err = s.fetch(ctx, p, key, file, have)
 		if err == nil {
 			err = file.Chmod(objectMode)
 		}
@@ -45,9 +45,9 @@ func (s *S3) GetFile(ctx context.Context, key, path string) error {
 	})
 }
 
-func (s *S3) fetch(ctx context.Context, p *patience, key string, file *os.File) error {
+func (s *S3) fetch(ctx context.Context, p *patience, key string, file *os.File, have func(int64)) error {
 	for attempt := 1; ; attempt++ {
-		d := &download{s: s, key: key, file: file}
+		d := &download{s: s, key: key, file: file, whole: wholeness{tell: have}}
 		err := d.run(ctx, p)
 		if !errors.Is(err, errChanged) || attempt >= s.bounds.attempts {
 			return err
@@ -55,6 +55,7 @@ func (s *S3) fetch(ctx context.Context, p *patience, key string, file *os.File) 
 		if err := file.Truncate(0); err != nil {
 			return final{local(err)}
 		}
+		d.whole.anew()
 	}
 }
 
@@ -66,7 +67,8 @@ type download struct {
 
 	size  int64
 	etag  string // empty where the server has none
-	whole bool   // the server sends all, whatever range it is asked for
+	all   bool   // the server sends all, whatever range it is asked for
+	whole wholeness
 	next  atomic.Int64
 }
 
@@ -81,7 +83,7 @@ func (d *download) run(ctx context.Context, p *patience) error {
 	}
 	p.extend(d.size)
 	end := min(d.size, rangeSize)
-	if d.whole {
+	if d.all {
 		end = d.size
 	}
 	d.next.Store(end)
@@ -100,6 +102,7 @@ func (d *download) work(ctx context.Context, from, end int64, body io.ReadCloser
 		if err := d.read(ctx, from, end, body, buffer); err != nil {
 			return err
 		}
+		d.whole.add(from, end)
 		from, body = d.next.Add(rangeSize)-rangeSize, nil
 		if from >= d.size {
 			return nil
@@ -162,7 +165,7 @@ func (d *download) first(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.whole, d.size, d.etag = span == nil, info.Size, info.ETag
+	d.all, d.size, d.etag = span == nil, info.Size, info.ETag
 	if span != nil {
 		d.size = span.size
 	}

@@ -52,7 +52,7 @@ func calls(t *testing.T, s *store.S3) map[string]func(ctx context.Context) error
 		},
 		"GetFile": func(ctx context.Context) error {
 			path := filepath.Join(t.TempDir(), "fetched")
-			err := s.GetFile(ctx, "big", path)
+			err := s.GetFile(ctx, "big", path, nil)
 			got, readErr := os.ReadFile(path)
 			if (err != nil) != errors.Is(readErr, fs.ErrNotExist) {
 				t.Errorf("GetFile: %v, and the file: %v", err, readErr)

@@ -31,7 +31,7 @@ func move(settings, source, fetched string) error {
 		return err
 	}
 	ctx := context.Background()
-	if err := errors.Join(s.PutFile(ctx, "big", source), s.GetFile(ctx, "big", fetched)); err != nil {
+	if err := errors.Join(s.PutFile(ctx, "big", source), s.GetFile(ctx, "big", fetched, nil)); err != nil {
 		return err
 	}
 	status, err := os.ReadFile("/proc/self/status")
@@ -86,7 +86,7 @@ func BenchmarkGetFile(b *testing.B) {
 			b.SetBytes(size)
 			for i := 0; b.Loop(); i++ {
 				fetched := filepath.Join(b.TempDir(), strconv.Itoa(i))
-				if err := s.GetFile(b.Context(), "layer", fetched); err != nil {
+				if err := s.GetFile(b.Context(), "layer", fetched, nil); err != nil {
 					b.Fatal(err)
 				}
 				b.StopTimer()

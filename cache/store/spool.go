@@ -61,16 +61,16 @@ func (s *Spool) Get(ctx context.Context, key string, limit int64) ([]byte, error
 }
 
 // GetFile implements Store.
-func (s *Spool) GetFile(ctx context.Context, key, path string) error {
+func (s *Spool) GetFile(ctx context.Context, key, path string, have func(int64)) error {
 	for _, from := range []Store{s.small, s.files} {
-		if err := from.GetFile(ctx, key, path); !errors.Is(err, fs.ErrNotExist) {
+		if err := from.GetFile(ctx, key, path, have); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	if err := s.down(); err != nil {
 		return err
 	}
-	return s.far.GetFile(ctx, key, path)
+	return s.far.GetFile(ctx, key, path, have)
 }
 
 // List implements Store. If the far store cannot be asked, the error comes with what is known here.

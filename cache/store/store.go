@@ -25,7 +25,10 @@ type Store interface {
 	// GetFile writes the object to a file that does not exist yet, and leaves no file after an error. What it writes is not
 	// verified: that is its caller's part, who knows the digest. The file must not be changed: it may share its bytes
 	// with the store.
-	GetFile(ctx context.Context, key, path string) error
+	//
+	// have, unless it is nil, may be told while the file grows up to which byte it is whole, so that its digest can be made meanwhile; a
+	// smaller number than before says that all is written anew. Calls come one at a time.
+	GetFile(ctx context.Context, key, path string, have func(upTo int64)) error
 	// List gives the objects whose keys begin with prefix, in the byte order of their keys, at most limit of them; 0 is no limit.
 	List(ctx context.Context, prefix string, limit int) ([]Object, error)
 	// Delete removes an object. One that does not exist is no error.

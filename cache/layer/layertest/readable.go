@@ -155,7 +155,7 @@ func badDigest(t *testing.T, f *Fixture) {
 		mounted := f.Driver.Mount(t.Context(), f.Work("job"), []string{digest})
 		released := f.Driver.Release(t.Context(), digest)
 		removed := f.Host.Remove(digest)
-		adopted := f.Host.Adopt(t.Context(), digest, func(string) error { return nil })
+		adopted := f.Host.Adopt(t.Context(), digest, func(string, func(int64)) error { return nil })
 		touched := f.Host.Touch(digest)
 		for _, err := range []error{err, mounted, released, removed, adopted, touched} {
 			if err == nil || !strings.Contains(err.Error(), "not the digest") {

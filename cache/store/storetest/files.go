@@ -23,7 +23,7 @@ func bigFile(t *testing.T, s store.Store) {
 	if err := s.PutFile(t.Context(), "layers/big.sqfs", source); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.GetFile(t.Context(), "layers/big.sqfs", fetched); err != nil {
+	if err := s.GetFile(t.Context(), "layers/big.sqfs", fetched, nil); err != nil {
 		t.Fatal(err)
 	}
 	if digest(t, fetched) != sha256.Sum256(data) {
@@ -41,7 +41,7 @@ func emptyFile(t *testing.T, s store.Store) {
 	if err := s.PutFile(t.Context(), "empty", source); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.GetFile(t.Context(), "empty", fetched); err != nil {
+	if err := s.GetFile(t.Context(), "empty", fetched, nil); err != nil {
 		t.Fatal(err)
 	}
 	if digest(t, fetched) != sha256.Sum256(nil) {
@@ -91,7 +91,7 @@ func neverReplaces(t *testing.T, s store.Store) {
 	put(t, s, "a", []byte("object"))
 	path := filepath.Join(t.TempDir(), "file")
 	write(t, path, []byte("mine"))
-	if err := s.GetFile(t.Context(), "a", path); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if err := s.GetFile(t.Context(), "a", path, nil); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want an error about the file", err)
 	}
 	if digest(t, path) != sha256.Sum256([]byte("mine")) {
@@ -101,7 +101,7 @@ func neverReplaces(t *testing.T, s store.Store) {
 
 func leavesNothing(t *testing.T, s store.Store) {
 	path := filepath.Join(t.TempDir(), "file")
-	if err := s.GetFile(t.Context(), "no", path); !errors.Is(err, fs.ErrNotExist) {
+	if err := s.GetFile(t.Context(), "no", path, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	wantNoFile(t, path)
@@ -113,7 +113,7 @@ func leavesNothing(t *testing.T, s store.Store) {
 // callersFile matters to whoever takes fs.ErrNotExist for an object that was deleted.
 func callersFile(t *testing.T, s store.Store) {
 	put(t, s, "a", []byte("object"))
-	if err := s.GetFile(t.Context(), "a", filepath.Join(t.TempDir(), "no", "such", "folder")); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if err := s.GetFile(t.Context(), "a", filepath.Join(t.TempDir(), "no", "such", "folder"), nil); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("GetFile: %v", err)
 	}
 	if err := s.PutFile(t.Context(), "b", filepath.Join(t.TempDir(), "no")); err == nil || errors.Is(err, fs.ErrNotExist) {

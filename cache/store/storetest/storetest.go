@@ -75,7 +75,7 @@ func missing(t *testing.T, s store.Store) {
 		if _, err := s.Get(t.Context(), key, 10); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrRefused) {
 			t.Errorf("Get %s: %v", key, err)
 		}
-		if err := s.GetFile(t.Context(), key, filepath.Join(t.TempDir(), "file")); !errors.Is(err, fs.ErrNotExist) {
+		if err := s.GetFile(t.Context(), key, filepath.Join(t.TempDir(), "file"), nil); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("GetFile %s: %v", key, err)
 		}
 	}
@@ -219,7 +219,7 @@ func badKeys(t *testing.T, s store.Store) {
 		_, getErr := s.Get(t.Context(), key, 10)
 		for call, err := range map[string]error{
 			"Get": getErr, "Put": s.Put(t.Context(), key, []byte("x")), "PutFile": s.PutFile(t.Context(), key, path),
-			"GetFile": s.GetFile(t.Context(), key, path+"2"), "Delete": s.Delete(t.Context(), key),
+			"GetFile": s.GetFile(t.Context(), key, path+"2", nil), "Delete": s.Delete(t.Context(), key),
 		} {
 			if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrRefused) {
 				t.Errorf("%s %q: %v", call, key, err)
@@ -248,7 +248,7 @@ func endsWithContext(t *testing.T, s store.Store) {
 	_, listErr := s.List(ctx, "", 0)
 	for call, err := range map[string]error{
 		"Get": getErr, "List": listErr, "Put": s.Put(ctx, "b", []byte("x")), "PutFile": s.PutFile(ctx, "c", path),
-		"GetFile": s.GetFile(ctx, "a", path+"2"), "Delete": s.Delete(ctx, "a"),
+		"GetFile": s.GetFile(ctx, "a", path+"2", nil), "Delete": s.Delete(ctx, "a"),
 	} {
 		if !errors.Is(err, reason) {
 			t.Errorf("%s: got %v, want why the context ended", call, err)
