@@ -59,6 +59,9 @@ func (j *job) pruneStore(ctx context.Context, o cache.PruneOptions) error {
 		verb = "would remove"
 	}
 	done, err := j.caches.PruneStore(ctx, o, func(what string) { fmt.Fprintf(j.call.Stdout, "%s %s\n", verb, what) })
+	if err != nil && done == (cache.Pruned{}) {
+		return err
+	}
 	fmt.Fprintf(j.call.Stdout, "store: %s %d entries and %d layers (%s); %d layers that nothing names wait for a prune a day from now\n",
 		verb, done.Entries, done.Layers, humanize.Bytes(uint64(done.Bytes)), done.Waiting)
 	return err

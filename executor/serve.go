@@ -69,6 +69,9 @@ func (j *job) serveSend(ctx context.Context) error {
 	line := j.log.WithField("objects", sent.Objects).WithField("bytes", sent.Bytes).WithField("seconds", time.Since(began).Seconds())
 	switch {
 	case err != nil && ctx.Err() == nil:
+		if objects, bytes, unknown := j.caches.Waiting(ctx); unknown == nil {
+			line = line.WithField("waiting_objects", objects).WithField("waiting_bytes", bytes)
+		}
 		line.WithError(err).Warn("not everything could be sent to the store; what is left is tried again")
 	case sent.Objects > 0:
 		line.Info("sent to the store")
