@@ -135,7 +135,7 @@ func (c *Cache) Housekeep(ctx context.Context, all bool) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.release(ctx, leased, all), c.evict(ctx, leased, all), c.host.Sweep(staleStaging))
+	return errors.Join(c.release(ctx, leased, all), c.evict(ctx, leased, all), c.host.Sweep(ctx, staleStaging))
 }
 
 // staleStaging is the age from which on what is half made is nobody's.

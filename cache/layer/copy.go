@@ -55,6 +55,11 @@ func unpacked(dir string) bool {
 }
 
 func (d *Copy) unpack(ctx context.Context, digest string) error {
+	unlock, err := d.host.working(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	path, err := aside(d.host.mnt(), staging)
 	if err != nil {
 		return err

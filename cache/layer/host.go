@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 )
 
 // FileInfo tells of one layer file.
@@ -54,6 +56,11 @@ func (h Host) Adopt(ctx context.Context, digest string, fetch func(path string, 
 	if _, err := os.Stat(h.File(digest)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	unlock, err := h.working(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	path, err := aside(h.layers(), staging)
 	if err != nil {
 		return err
@@ -144,8 +151,20 @@ func discard(path, folder string) error {
 	return os.RemoveAll(grave)
 }
 
-// Sweep removes what crashes left half made or half removed, if nobody has worked on it for olderThan.
-func (h Host) Sweep(olderThan time.Duration) error {
+// working is held by whoever has something half made, so that Sweep can tell what a killed process has left.
+func (h Host) working(ctx context.Context) (unlock func(), err error) {
+	return flock.Lock(ctx, filepath.Join(h.mnt(), ".lock-working"), flock.Shared)
+}
+
+// Sweep removes what crashes left half made or half removed: all of it if nobody is at work, else what nobody has worked on for
+// olderThan.
+func (h Host) Sweep(ctx context.Context, olderThan time.Duration) error {
+	now, cancel := context.WithTimeout(ctx, time.Millisecond)
+	defer cancel()
+	if unlock, err := flock.Lock(now, filepath.Join(h.mnt(), ".lock-working"), flock.Exclusive); err == nil {
+		defer unlock()
+		olderThan = 0
+	}
 	var problems []error
 	for _, folder := range []string{h.layers(), h.mnt()} {
 		entries, err := os.ReadDir(folder)
@@ -170,7 +189,7 @@ func abandoned(path string, olderThan time.Duration) bool {
 		return false
 	}
 	var stat unix.Stat_t
-	return unix.Lstat(path, &stat) == nil && time.Since(time.Unix(stat.Ctim.Unix())) > olderThan
+	return unix.Lstat(path, &stat) == nil && time.Since(time.Unix(stat.Ctim.Unix())) >= olderThan
 }
 
 // sweepMountPoints removes the empty folders that a reboot leaves of layers that are gone. The kernel refuses it for those that

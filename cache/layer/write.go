@@ -27,6 +27,11 @@ const (
 // wherever the tool has the same version. After an error nothing is left, and neither after a crash, but for a staging file
 // (Sweep).
 func (h Host) Write(ctx context.Context, index []byte, files iter.Seq2[File, error]) (Info, error) {
+	unlock, err := h.working(ctx)
+	if err != nil {
+		return Info{}, err
+	}
+	defer unlock()
 	path, err := aside(h.layers(), staging)
 	if err != nil {
 		return Info{}, err

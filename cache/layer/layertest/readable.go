@@ -191,7 +191,7 @@ func killedWriter(t *testing.T, f *Fixture) {
 	if len(files) != 0 || len(held) != 0 {
 		t.Errorf("found after the kill: %v, %q", files, held)
 	}
-	f.Must(f.Host.Sweep(0))
+	f.Must(f.Host.Sweep(t.Context(), 0))
 	if entries, err := os.ReadDir(filepath.Join(f.Host.Dir, "layers")); err != nil || len(entries) != 0 {
 		t.Errorf("left after the sweep: %v, %v", entries, err)
 	}
