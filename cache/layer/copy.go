@@ -10,8 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-
-	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 )
 
 // Copy is the Driver that copies: the reference for what Image does, and what hosts without loop devices or overlays have.
@@ -24,28 +22,12 @@ func NewCopy(h Host) *Copy { return &Copy{host: h} }
 
 // Layer unpacks the layer.
 func (d *Copy) Layer(ctx context.Context, digest string) (string, error) {
-	if err := checkDigest(digest); err != nil {
-		return "", err
-	}
-	dir := d.host.Mnt(digest)
-	if unpacked(dir) {
-		return dir, nil
-	}
-	if _, err := os.Stat(d.host.File(digest)); err != nil {
-		return "", err
-	}
-	unlock, err := d.host.lock(ctx, flock.Exclusive, digest)
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	if unpacked(dir) {
-		return dir, nil
-	}
-	if err := d.unpack(ctx, digest); err != nil {
-		return "", fmt.Errorf("unpack layer %.12s: %w", digest, err)
-	}
-	return dir, nil
+	return d.host.readable(ctx, digest, unpacked, func(string) error {
+		if err := d.unpack(ctx, digest); err != nil {
+			return fmt.Errorf("unpack layer %.12s: %w", digest, err)
+		}
+		return nil
+	})
 }
 
 // unpacked says whether the layer is there. It comes by a rename, so it is there whole; an empty folder is what a mount left.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -60,4 +61,30 @@ func (h Host) hold(
 		unlock()
 	}
 	return nil, errors.New("somebody releases the layers again and again while they are being mounted")
+}
+
+// readable gives the folder of a layer, which one process alone makes if is says that it is not there yet.
+func (h Host) readable(ctx context.Context, digest string, is func(dir string) bool, bring func(dir string) error) (string, error) {
+	if err := checkDigest(digest); err != nil {
+		return "", err
+	}
+	dir := h.Mnt(digest)
+	if is(dir) {
+		return dir, nil
+	}
+	if _, err := os.Stat(h.File(digest)); err != nil {
+		return "", err
+	}
+	unlock, err := h.lock(ctx, flock.Exclusive, digest)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if is(dir) {
+		return dir, nil
+	}
+	if err := bring(dir); err != nil {
+		return "", err
+	}
+	return dir, nil
 }

@@ -33,35 +33,19 @@ func NewImage(h Host) *Image { return &Image{host: h, mounter: mountOverlay} }
 
 // Layer mounts the layer.
 func (d *Image) Layer(ctx context.Context, digest string) (string, error) {
-	if err := checkDigest(digest); err != nil {
-		return "", err
-	}
-	dir := d.host.Mnt(digest)
-	if holdsImage(dir) {
-		return dir, nil
-	}
-	if _, err := os.Stat(d.host.File(digest)); err != nil {
-		return "", err
-	}
-	unlock, err := d.host.lock(ctx, flock.Exclusive, digest)
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	if holdsImage(dir) {
-		return dir, nil
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	if err := d.mountImage(ctx, digest); err != nil {
-		_ = os.Remove(dir)
-		return "", fmt.Errorf("mount layer %.12s: %w", digest, d.host.blame(ctx, digest, err))
-	}
-	if err := complete(dir); err != nil {
-		return "", errors.Join(fmt.Errorf("layer %.12s: %w", digest, err), detach(dir), os.Remove(dir))
-	}
-	return dir, nil
+	return d.host.readable(ctx, digest, holdsImage, func(dir string) error {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := d.mountImage(ctx, digest); err != nil {
+			_ = os.Remove(dir)
+			return fmt.Errorf("mount layer %.12s: %w", digest, d.host.blame(ctx, digest, err))
+		}
+		if err := complete(dir); err != nil {
+			return errors.Join(fmt.Errorf("layer %.12s: %w", digest, err), detach(dir), os.Remove(dir))
+		}
+		return nil
+	})
 }
 
 // holdsImage asks the kernel whether a squashfs is mounted there. It is much cheaper than to read the mount table, and a folder
