@@ -1,7 +1,9 @@
 package cache
 
 import (
+	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -15,12 +17,16 @@ func TestSmallLayersAreMergedAndBigOnesLeftAlone(t *testing.T) {
 	const mb = 1 << 20
 	sizes := func(all ...int64) (layers []sized) {
 		for i, s := range all {
-			layers = append(layers, sized{digest: fmt.Sprint(i), size: s})
+			layers = append(layers, sized{digest: fmt.Sprint(i), size: s, alive: s, needed: s})
 		}
 		return layers
 	}
-	dead := sizes(400*mb, mb)
-	dead[0].dead = true
+	using := func(layers []sized, alive ...int64) []sized {
+		for i, a := range alive {
+			layers[i].alive, layers[i].needed = a, a
+		}
+		return layers
+	}
 	tests := []struct {
 		name   string
 		layers []sized
@@ -32,21 +38,21 @@ func TestSmallLayersAreMergedAndBigOnesLeftAlone(t *testing.T) {
 		{"as big as the rest together", sizes(7*mb, mb, mb, mb, mb, mb, mb, mb), foreground, "0 1 2 3 4 5 6 7"},
 		{"too much while a job waits", sizes(40*mb, 40*mb, 40*mb, 40*mb, 40*mb, 40*mb, 40*mb, 40*mb), foreground, ""},
 		{"too deep not to", sizes(slices.Repeat([]int64{40 * mb}, tooDeep)...), foreground, strings.Join(numbers(tooDeep), " ")},
-		{"mostly dead, in the background", dead, 1 << 40, "0"},
-		{"mostly dead, while a job waits", dead, foreground, ""},
+		{"a fifth of it wasted", using(sizes(400*mb, 50*mb, 50*mb), 400*mb, 10*mb, 10*mb), 1 << 40, ""},
+		{"a third of it wasted, in small ones", using(sizes(400*mb, 70*mb, 80*mb, mb), 400*mb, 0, 10*mb, mb), 1 << 40, "1 2"},
+		{"as little as will do", using(sizes(400*mb, 70*mb, 80*mb, mb), 390*mb, 0, 0, mb), 1 << 40, "1 2"},
+		{"in a big one", using(sizes(400*mb, mb), 300*mb, mb), 1 << 40, "0"},
+		{"the small ones first", using(sizes(400*mb, 40*mb, 40*mb), 340*mb, 0, 0), 1 << 40, "1 2"},
+		{"and then the big one", using(sizes(400*mb, 3*mb, mb), 300*mb, 3*mb, mb), 1 << 40, "0"},
+		{"in a big one, while a job waits", using(sizes(400*mb, 3*mb, 2*mb), 300*mb, mb, 2*mb), foreground, "1"},
+		{"nothing is needed", using(sizes(400*mb, 3*mb), 0, 0), 1 << 40, "0"},
+		{"what older builds needed has room", []sized{{"0", 400 * mb, 400 * mb, 300 * mb}}, 1 << 40, ""},
 	}
 	for _, test := range tests {
-		got := mergeable(test.layers, test.limit)
-		slices.SortFunc(got, func(a, b string) int { return len(a)*1000 + int(a[0]) - len(b)*1000 - int(b[0]) })
-		want := strings.Fields(test.want)
-		if len(got) != len(want) {
-			t.Errorf("%s: %v, want %v", test.name, got, want)
-			continue
-		}
-		for _, w := range want {
-			if !slices.Contains(got, w) {
-				t.Errorf("%s: %v, want %v", test.name, got, want)
-			}
+		got := rewritable(test.layers, test.limit)
+		slices.SortFunc(got, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}
 }
@@ -58,35 +64,44 @@ func numbers(n int) (all []string) {
 	return all
 }
 
-// However many jobs each add a little, a pool keeps few layers, and a byte is not rewritten every time.
-func TestAPoolStaysShallowAndIsSeldomRewritten(t *testing.T) {
+// However many jobs each add a little, and make as much of what was there useless, a pool keeps few layers and little waste, and a byte is not
+// rewritten every time.
+func TestAPoolStaysShallowAndSmallAndIsSeldomRewritten(t *testing.T) {
 	t.Parallel()
-	const mb = 1 << 20
-	layers := []sized{{digest: "base", size: 400 * mb}}
-	var rewritten int64
-	deepest := 0
-	const jobs = 500
-	for i := range jobs {
-		layers = append(layers, sized{digest: fmt.Sprint(i), size: mb / 4})
-		if picked := mergeable(layers, foreground); len(picked) > 1 {
-			var sum int64
-			layers = slices.DeleteFunc(layers, func(l sized) bool {
-				if slices.Contains(picked, l.digest) {
-					sum += l.size
-					return true
+	const mb, jobs = 1 << 20, 500
+	for name, share := range map[string]float64{"all that is added lasts": 0, "half of it is replaced": 0.5, "all of it is replaced": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's
+			layers := []sized{{"base", 400 * mb, 400 * mb, 400 * mb}}
+			replace := func(bytes int64) { // what changes is mostly what has changed before
+				for bytes > 0 {
+					l := &layers[len(layers)-1-min(int(random.ExpFloat64()*4), len(layers)-1)]
+					n := min(bytes, l.alive, mb)
+					l.alive, l.needed, bytes = l.alive-n, l.needed-n, bytes-max(n, mb/100)
 				}
-				return false
-			})
-			rewritten += sum
-			layers = append(layers, sized{digest: "merged" + fmt.Sprint(i), size: sum})
-		}
-		deepest = max(deepest, len(layers))
-	}
-	if deepest > 16 {
-		t.Errorf("%d layers", deepest)
-	}
-	if added := int64(jobs) * mb / 4; rewritten > 10*added {
-		t.Errorf("%d MB were added and %d MB rewritten", added/mb, rewritten/mb)
+			}
+			var added, rewritten, most int64
+			deepest := 0
+			for i := range jobs {
+				size := int64(random.IntN(20*mb) + 1)
+				replace(int64(float64(size) * share))
+				layers = append(layers, sized{fmt.Sprint(i), size, size, size})
+				added += size
+				for picked := rewritable(layers, 1<<40); len(picked) > 0; picked = rewritable(layers, 1<<40) {
+					old := func(l sized) bool { return slices.Contains(picked, l.digest) }
+					kept := total(slices.DeleteFunc(slices.Clone(layers), func(l sized) bool { return !old(l) }), aliveOf)
+					layers = append(slices.DeleteFunc(layers, old), sized{fmt.Sprint("merged", i, rewritten), kept, kept, kept})
+					rewritten += kept
+				}
+				deepest = max(deepest, len(layers))
+				most = max(most, total(layers, sizeOf)*100/total(layers, aliveOf))
+			}
+			t.Logf("%d layers, %d %% of what is needed, %d MB added, %d MB rewritten", deepest, most, added/mb, rewritten/mb)
+			if deepest > 16 || most > 100+wasteAt || rewritten > 6*added {
+				t.Errorf("%d layers, %d %% of what is needed, %d MB added, %d MB rewritten", deepest, most, added/mb, rewritten/mb)
+			}
+		})
 	}
 }
 
@@ -135,14 +150,56 @@ func TestWhatNoJobUsesOfLateIsDead(t *testing.T) {
 				test.entries[i].Created = now
 			}
 		}
-		alive, _ := split(items, aliveBits(test.entries, digestOf("a"), len(items)))
 		got := ""
-		for _, i := range alive {
+		for _, i := range alive(test.entries, []indexed{{held: held{LayerRef: LayerRef{Digest: digestOf("a")}}, all: items}}, wordsKept)[0] {
 			got += i.ID
 		}
 		if got != test.want {
 			t.Errorf("%s: %q is alive, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+func TestWhatOlderBuildsUsedIsKeptWhereThereIsRoom(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	made := added("a", "g")
+	made.Speaker, made.Created = "build", now
+	entries := []Entry{using("build", 0b0001), using("build", 0b0010), using("build", 0b0001), using("build", 0b0001), made}
+	for i := range entries {
+		entries[i].Created = now
+	}
+	items := func(older int64) []kind.Item {
+		return []kind.Item{{ID: "newest", Size: 1000}, {ID: "older", Size: older}, {ID: "never again", Size: 1000}, {ID: "neither", Size: 1000}}
+	}
+	for older, want := range map[int64]string{100: "newest older ", 101: "newest "} {
+		layers := []indexed{{held: held{LayerRef: LayerRef{Digest: digestOf("a"), Size: 4000}}, all: items(older)}}
+		sizes := part(entries, layers)
+		got := ""
+		for _, item := range layers[0].items {
+			got += item.ID + " "
+		}
+		if got != want || sizes[0].needed < 1280 || sizes[0].needed > 1300 {
+			t.Errorf("kept %q, want %q; %d of 4000 bytes needed", got, want, sizes[0].needed)
+		}
+	}
+}
+
+func TestWhatTwoLayersHoldIsNeededOnce(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	upper, lower := added("a", "g"), added("b", "g")
+	upper.Created, lower.Created = now, now
+	layer := func(name string, ids ...string) (l indexed) {
+		l.LayerRef = LayerRef{Digest: digestOf(name), Size: 1000}
+		for _, id := range ids {
+			l.all = append(l.all, kind.Item{ID: id, Size: 500})
+		}
+		return l
+	}
+	sizes := part([]Entry{upper, lower}, []indexed{layer("a", "x", "y"), layer("b", "y", "z")})
+	if sizes[0].alive != 1000 || sizes[1].alive != 500 {
+		t.Errorf("%+v", sizes)
 	}
 }
 

@@ -389,6 +389,7 @@ func TestManySmallJobsAreCompactedAndLoseNothing(t *testing.T) {
 		j.compile(word)
 		j.opened(words...)
 		j.end()
+		must(t, c.Tend(t.Context(), false))
 	}
 	entries := journalOf(t, c, request(""))
 	layers, _ := living(entries, "", 100)
@@ -427,6 +428,7 @@ func TestWhatNobodyUsesAnyMoreIsForgotten(t *testing.T) {
 		j.compile(fmt.Sprint("n", n))
 		j.opened("kept", fmt.Sprint("n", n-1))
 		j.end()
+		must(t, c.Tend(t.Context(), false))
 	}
 	last := begin(t, c, request("last"))
 	if last.has("kept") == "" {

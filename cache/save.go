@@ -98,7 +98,7 @@ type indexed struct {
 	held
 	dir   string // its content
 	items []kind.Item
-	all   []kind.Item // in a compaction items are the living ones, and this all of them
+	all   []kind.Item // in a compaction items are those that are alive, and this all of them
 }
 
 func (s *saving) run(ctx context.Context, work layer.Work, changed []string) error {
@@ -222,10 +222,7 @@ func (s *saving) publish(ctx context.Context, root *os.Root, items []kind.Item) 
 	if err := c.write(ctx, p, e); err != nil {
 		return err
 	}
-	if c.spool != nil {
-		return c.noteGrown(p)
-	}
-	return c.compact(ctx, p, append([]Entry{e}, entries...), foreground)
+	return c.noteGrown(p)
 }
 
 // withoutKnown leaves out what other jobs have saved since the restore. A layer of theirs that cannot be had, or that would take long to

@@ -40,12 +40,9 @@ func (c *Cache) Waiting(ctx context.Context) (objects int, bytes int64, err erro
 	return len(waiting), bytes, err
 }
 
-// Tend does for a far store what no job shall wait for: it sends what waits and compacts the pools that jobs of this host have added
+// Tend does what no job shall wait for: it sends what waits to a far store, and compacts the pools that jobs of this host have added
 // to. Unless it is thorough it rewrites no more than a job may wait for. A pool that fails is tried again the next time.
 func (c *Cache) Tend(ctx context.Context, thorough bool) error {
-	if c.spool == nil {
-		return nil
-	}
 	if _, err := c.Send(ctx); err != nil {
 		return err
 	}
@@ -116,20 +113,25 @@ func (c *Cache) tendPool(ctx context.Context, mark string, limit int64) error {
 	if err := os.Remove(mark); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := c.compactFar(ctx, p, limit); err != nil {
+	if err := c.compactPool(ctx, p, limit); err != nil {
 		return errors.Join(err, c.noteGrown(p))
 	}
 	return nil
 }
 
-// compactFar compacts a pool in the far store itself: what a compaction replaces is deleted there at once, so its entry must not
-// wait in the spool of a host that may die.
-func (c *Cache) compactFar(ctx context.Context, p pool, limit int64) error {
+// compactPool goes on until nothing is left to do. It works in a far store itself: what a compaction replaces is deleted there at once, so its entry
+// must not wait in the spool of a host that may die.
+func (c *Cache) compactPool(ctx context.Context, p pool, limit int64) error {
 	direct := *c
 	direct.store = c.Store
-	entries, _, err := direct.journal(ctx, p)
-	if err != nil || len(entries) == 0 {
-		return err
+	for range steps {
+		entries, _, err := direct.journal(ctx, p)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		if did, err := direct.compact(ctx, p, entries, limit); !did || err != nil {
+			return err
+		}
 	}
-	return direct.compact(ctx, p, entries, limit)
+	return nil
 }
