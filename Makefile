@@ -76,11 +76,18 @@ demo: setup build ## run the sample service's CI job twice and compare
 	@scripts/demo.sh
 
 .PHONY: bench-peers
-bench-peers: setup ## measure restores and saves of caddy's caches beside GitLab Runner's own (root, 15 minutes)
+bench-peers: bin/bench ## measure restores and saves of caddy's caches beside GitLab Runner's own (root, 15 minutes)
 	$(call step,GitLab Runner for the benchmark,testdata/runner/build.sh)
+	@bin/bench $(BENCH_FLAGS)
+
+.PHONY: bench-commits
+bench-commits: bin/bench ## measure what fifty commits to caddy in a row cost, and what the caches grow to (root, 20 minutes)
+	@bin/bench -commits 50 $(BENCH_FLAGS)
+
+.PHONY: bin/bench
+bin/bench: setup
 	$(call step,MinIO for the benchmark,GCFLAGS= testdata/s3/build.sh .cache/s3)
-	@mkdir -p bin; go build -o bin/bench-peers ./scripts/bench-peers
-	@bin/bench-peers $(BENCH_FLAGS)
+	@mkdir -p bin; go build -o bin/bench ./scripts/bench
 
 .PHONY: clean
 clean: ## remove what was built, but no image

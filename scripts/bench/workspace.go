@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -23,6 +22,7 @@ import (
 // workspace is where everything happens. The source and the caches are at the same paths for all, since Go's keys hold paths.
 type workspace struct {
 	dir    string
+	module string // path@version
 	source string // the module, a git repository
 	caches string // with modules and build in it
 	plain  string // a copy of the full caches, for those who have to archive them first
@@ -30,16 +30,18 @@ type workspace struct {
 	config store.S3Config
 	client *minio.Client
 	states []string // the state directories of our hosts, whose layers stay mounted
+
+	changed int // packages, so far
 }
 
 const bucket = "bench"
 
 func newWorkspace(ctx context.Context, module string) (*workspace, error) {
-	dir, err := os.MkdirTemp("", "bench-peers-")
+	dir, err := os.MkdirTemp("", "go-cache-bench-")
 	if err != nil {
 		return nil, err
 	}
-	w := &workspace{dir: dir, source: filepath.Join(dir, "source"), caches: filepath.Join(dir, "caches"), plain: filepath.Join(dir, "plain")}
+	w := &workspace{dir: dir, module: module, source: filepath.Join(dir, "source"), caches: filepath.Join(dir, "caches"), plain: filepath.Join(dir, "plain")}
 	for _, folder := range []string{w.caches, w.plain} {
 		if err := os.Mkdir(folder, 0o755); err != nil {
 			return nil, err
@@ -104,40 +106,16 @@ func (w *workspace) build(ctx context.Context) (float64, error) {
 	return since(began), nil
 }
 
-// changePackage makes one package new, differently each time.
-func (w *workspace) changePackage() error {
-	files, err := filepath.Glob(filepath.Join(w.source, "*.go"))
-	if err != nil || len(files) == 0 {
-		return fmt.Errorf("the module has no package in its root: %w", err)
-	}
-	file, err := os.OpenFile(files[0], os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
+// dropPageCache has what is read next come from disk, as on a host that has done other things meanwhile. What the store holds is in memory
+// again afterwards: the disk of another machine is not what is measured.
+func (w *workspace) dropPageCache(ctx context.Context) error {
+	if err := run(ctx, w.dir, "sync"); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(file, "\nvar benchPeers%d = 1\n", time.Now().UnixNano())
-	return errors.Join(err, file.Close())
-}
-
-// changeModule takes another version of a module: each time an older one, so that nobody has it.
-func (w *workspace) changeModule(ctx context.Context, module string) error {
-	list := exec.CommandContext(ctx, "go", "list", "-m", "-versions", "-f", `{{.Version}}{{range .Versions}} {{.}}{{end}}`, module)
-	list.Dir = w.source
-	out, err := list.Output()
-	if err != nil {
-		return fmt.Errorf("go list -m -versions %s: %w", module, err)
+	if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0o600); err != nil {
+		return err
 	}
-	versions := strings.Fields(string(out))
-	if len(versions) < 3 {
-		return fmt.Errorf("%s has no other version", module)
-	}
-	current, other := versions[0], ""
-	for _, v := range versions[1:] {
-		if v == current {
-			break
-		}
-		other = v
-	}
-	return run(ctx, w.source, "go", "mod", "edit", "-require="+module+"@"+other)
+	return run(ctx, w.dir, "sh", "-c", "find minio -type f -exec cat {} + >/dev/null")
 }
 
 // startMinIO starts the server that the Makefile builds, optimized unlike that of the tests.

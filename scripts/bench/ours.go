@@ -112,7 +112,11 @@ func runStep(ctx context.Context, step string) error {
 	folder := filepath.Join(in.State, "jobs", "bench", in.Job)
 	var m measured
 	if step == stepRestore {
-		m, err = restoreOurs(ctx, caches, folder, in)
+		restored, problem := restoreOurs(ctx, caches, folder, "1", in)
+		m, err = measured{Seconds: restored.Seconds}, problem
+		if restored.Fetched > 0 {
+			m.Moved = restored.Bytes
+		}
 	} else {
 		m, err = saveOurs(ctx, caches, folder)
 	}
@@ -122,25 +126,20 @@ func runStep(ctx context.Context, step string) error {
 	return json.NewEncoder(os.Stdout).Encode(m)
 }
 
-func restoreOurs(ctx context.Context, caches *cache.Cache, folder string, in stepInput) (measured, error) {
+func restoreOurs(ctx context.Context, caches *cache.Cache, folder, project string, in stepInput) (cache.Restored, error) {
 	report, err := checkout.Run(ctx, checkout.Options{Dir: in.Source})
 	if err != nil {
-		return measured{}, err
+		return cache.Restored{}, err
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return measured{}, err
+		return cache.Restored{}, err
 	}
-	began := time.Now()
 	restored, err := caches.Restore(ctx, folder, cache.Request{
-		Instance: "bench", Project: "1", Tier: "protected", Job: in.Job, Speaker: "bench",
+		Instance: "bench", Project: project, Tier: "protected", Job: in.Job, Speaker: "bench",
 		Platform: runtime.GOOS + "-" + runtime.GOARCH, Toolchain: runtime.Version(), Kinds: cache.Kinds(),
 		Graph: report.Graph.Hash, Modules: report.Graph.Modules, Sums: report.Sums,
 	})
-	m := measured{Seconds: since(began)}
-	if restored.Fetched > 0 {
-		m.Moved = restored.Bytes
-	}
-	return m, errors.Join(append(restored.Problems, err)...)
+	return restored, errors.Join(append(restored.Problems, err)...)
 }
 
 // saveOurs includes the upload, as where no serve runs.
