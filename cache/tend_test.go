@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store/s3test"
 )
 
 // farHost is a host whose store is a folder that other hosts have too, and far away for all of them.
@@ -53,28 +54,43 @@ func TestWhatIsSavedIsHereAtOnceAndElsewhereWhenItIsSent(t *testing.T) {
 	}
 }
 
-func TestJobsOfThreeHostsAtTheSameTimeLoseNothing(t *testing.T) {
+func TestTwentyOneJobsOfThreeHostsAtTheSameTimeLoseNothing(t *testing.T) {
 	t.Parallel()
-	remote := store.NewDirectory(t.TempDir())
-	var group sync.WaitGroup
-	var want []string
-	for h := range 3 {
-		c := farHost(t, remote)
-		for n := range 7 {
-			word := fmt.Sprintf("<%d.%d>", h, n)
-			want = append(want, word)
-			group.Go(func() {
-				compiled(t, c, request(fmt.Sprintf("%d-%d", h, n)), "same", word)
-				if _, err := c.Send(t.Context()); err != nil {
-					t.Error(err)
+	for name, server := range map[string]func(testing.TB) store.S3Config{"versitygw": s3test.Versity, "MinIO": s3test.MinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := server(t)
+			connect := func() store.Store {
+				bucket, err := store.NewS3(config)
+				must(t, err)
+				return bucket
+			}
+			var group sync.WaitGroup
+			var want []string
+			for h := range 3 {
+				c := farHost(t, connect())
+				for n := range 7 {
+					word := fmt.Sprintf("<%d.%d>", h, n)
+					want = append(want, word)
+					group.Go(func() {
+						compiled(t, c, request(fmt.Sprintf("%d-%d", h, n)), "same", word)
+						if err := errors.Join(send(t, c), c.Tend(t.Context(), n%2 == 0)); err != nil {
+							t.Error(err)
+						}
+					})
 				}
-			})
-		}
+			}
+			group.Wait()
+			if found, _ := sees(t, farHost(t, connect()), request("last"), append(want, "same")...); found != strings.Join(want, "")+"same" {
+				t.Errorf("lost: %q", found)
+			}
+		})
 	}
-	group.Wait()
-	if found, _ := sees(t, farHost(t, remote), request("last"), append(want, "same")...); found != strings.Join(want, "")+"same" {
-		t.Errorf("lost: %q", found)
-	}
+}
+
+func send(t *testing.T, c *Cache) error {
+	_, err := c.Send(t.Context())
+	return err
 }
 
 func TestAFarPoolIsCompactedOffTheJobsPathAndLosesNothing(t *testing.T) {

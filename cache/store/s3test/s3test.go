@@ -68,14 +68,10 @@ func start(t testing.TB, name string, with func(address, dir string) (args, env 
 		var output bytes.Buffer
 		server.Stdout, server.Stderr = &output, &output
 		server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that runs out of time cleans nothing up
-		if err := server.Start(); err != nil {
+		ended, err := launch(server)
+		if err != nil {
 			t.Fatal(err)
 		}
-		ended := make(chan struct{})
-		go func() {
-			_ = server.Wait()
-			close(ended)
-		}()
 		if ready(t, address, ended) {
 			t.Cleanup(func() { stop(server, ended) })
 			return store.S3Config{
@@ -87,6 +83,23 @@ func start(t testing.TB, name string, with func(address, dir string) (args, env 
 	}
 	t.Fatalf("%s does not start", name)
 	return store.S3Config{}
+}
+
+// launch starts a server on a thread that lives as long as it does: its parent, in the eyes of prctl(2), is the thread that started it, and
+// threads end with goroutines that changed them, as those that mount do.
+func launch(server *exec.Cmd) (ended <-chan struct{}, err error) {
+	started, done := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(done)
+		err := server.Start()
+		started <- err
+		if err == nil {
+			_ = server.Wait()
+		}
+	}()
+	return done, <-started
 }
 
 // binary is built by a script, since what the servers need does not fit what we need.
