@@ -104,13 +104,22 @@ func volumeTarget(volume string) string {
 	return path.Clean(parts[min(1, len(parts)-1)])
 }
 
+// What Runner tells any job of the custom executor, and what it tells those of the docker executor (common/build.go, GetSharedEnvVariable). Its
+// scripts export the first one all the same.
+const (
+	sharedEnvironment     = "CI_SHARED_ENVIRONMENT"
+	disposableEnvironment = "CI_DISPOSABLE_ENVIRONMENT"
+	servicesForDriver     = "CI_JOB_SERVICES" // meant for us
+)
+
 // buildEnv is the environment of the build container: all job variables, file variables as paths. Runner's scripts export
 // them once more; the entrypoint of the image sees only these.
 func buildEnv(env runner.Env, p *runner.Payload) []string {
 	files := fileVariables(p)
-	var out []string
+	out := []string{disposableEnvironment + "=true"}
 	for name, value := range env.Variables {
-		if name == "" {
+		switch name {
+		case "", sharedEnvironment, disposableEnvironment, servicesForDriver:
 			continue // Docker takes no variable without a name
 		}
 		if files[name] {

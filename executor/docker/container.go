@@ -12,9 +12,13 @@ import (
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 )
 
-// ShellCommand finds a shell as the docker executor does (shells/bash.go, BashDetectShellScript) and lets it read the
-// script from standard input: bash where the image has it, sh otherwise.
-var ShellCommand = []string{"sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"}
+// ShellCommand finds a shell where the docker executor does (shells/bash.go, BashDetectShellScript) and lets it read the script from
+// standard input: bash where the image has it, sh otherwise. A script sees the shell's path as $0.
+var ShellCommand = []string{"sh", "-c", `for s in /usr/local/bin/bash /usr/bin/bash /bin/bash /usr/local/bin/sh /usr/bin/sh /bin/sh /busybox/sh; do
+[ ! -x $s ] || exec $s
+done
+echo shell not found
+exit 1`}
 
 // ErrImageGone says that an image was removed from the host after it had been made available.
 var ErrImageGone = errors.New("its image was removed from this host while the job was running")
