@@ -5,7 +5,11 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +23,9 @@ import (
 type parityCase struct {
 	name   string
 	docker string // lines of [runners.docker], and of our [docker]
-	job    func(h *host) job
+	// first are jobs that run before, on the same host; they have to succeed.
+	first func(h *host) []job
+	job   func(h *host) job
 	// differs says why the two do not agree, in the words of the README's table.
 	differs string
 }
@@ -80,12 +86,18 @@ func removeRunner(t *testing.T, token string) {
 
 func TestJobsEndAsUnderTheDockerExecutor(t *testing.T) {
 	t.Parallel()
-	for _, c := range parityCases() {
+	for _, c := range slices.Concat(parityCases(), parityRunnerCases()) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			g := newGitLab(t)
-			sha := g.repository(t, "group/project", map[string]string{"README.md": "hello\n", ".gitignore": "ignored\n", "dir/run.sh": "#!/bin/sh\necho ran\n"})
+			sha := parityProject(t, g)
 			ours, oracle := hostOf(t, g, sha, c.docker), dockerHost(t, g, sha, c.docker)
+			if c.first != nil {
+				for _, j := range c.first(ours) {
+					oracle.succeeded(oracle.run(j))
+					ours.succeeded(ours.run(j))
+				}
+			}
 			j := c.job(ours)
 			if j["image"].(job)["name"] == "" {
 				delete(j, "image")
@@ -98,6 +110,36 @@ func TestJobsEndAsUnderTheDockerExecutor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// parityProject has a submodule, for those who ask for it.
+func parityProject(t *testing.T, g *gitlab) (sha string) {
+	t.Helper()
+	part := g.repository(t, "group/part", map[string]string{"part.txt": "part\n"})
+	g.repository(t, "group/project", map[string]string{
+		"README.md": "hello\n", ".gitignore": "ignored\n", "dir/run.sh": "#!/bin/sh\necho ran\n",
+		".gitmodules": "[submodule \"part\"]\n\tpath = part\n\turl = ../part.git\n",
+	})
+	return g.link(t, "group/project", "part", part)
+}
+
+// link adds a commit that has a submodule at a path.
+func (g *gitlab) link(t *testing.T, project, path, commit string) (sha string) {
+	t.Helper()
+	script := `set -e
+git clone -q . "$1" && cd "$1"
+git update-index --add --cacheinfo 160000,"$2","$3"
+git -c user.name=t -c user.email=t@example.com commit -q -m link
+git push -q origin HEAD:main
+git rev-parse HEAD`
+	cmd := exec.Command("sh", "-c", script, "sh", t.TempDir()+"/work", commit, path)
+	cmd.Dir = filepath.Join(g.dir, project+".git")
+	cmd.Env = append(os.Environ(), "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("a submodule: %v\n%s", err, out)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 var shownLine = regexp.MustCompile(`(?m)O (\| .*)$`)
