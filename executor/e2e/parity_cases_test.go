@@ -52,6 +52,6 @@ func parityCases() []parityCase {
 		}},
 		{name: "default image", docker: "image = \"" + busybox + "\"\n", job: script("", "echo '| ran'")},
 		{name: "invalid image name", differs: usersFault, job: script("Not An Image", "true")},
-		{name: "timeout", job: func(h *host) job { return h.newJob(busybox, "echo '| begun'", "sleep 60").timeout(8) }},
+		{name: "timeout", job: func(h *host) job { return h.newJob(busybox, "echo '| begun'", "sleep 60").timeout(20) }},
 	}
 }

@@ -70,7 +70,7 @@ func parityRunnerCases() []parityCase {
 		{name: "standard error", job: with(nil, "echo '| out'; echo '| err' >&2")},
 		{name: "a process that stays behind", job: with(nil, "sleep 300 & echo '| gone'")},
 		{name: "after_script after a timeout", job: func(h *host) job {
-			return with(nil, "echo '| begun'; sleep 60")(h).afterScript("echo '| after'").timeout(8)
+			return with(nil, "echo '| begun'; sleep 60")(h).afterScript("echo '| after'").timeout(20)
 		}},
 		{name: "script timeout variable", job: with([]job{variable("RUNNER_SCRIPT_TIMEOUT", "3s")}, "echo '| begun'; sleep 60")},
 		{name: "exit in the middle of several lines", job: with(nil, "echo '| one'", "exit 0", "echo '| two'")},
