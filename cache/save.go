@@ -117,12 +117,11 @@ func (s *saving) run(ctx context.Context, work layer.Work, changed []string) err
 		return err
 	}
 	harvest := kind.Harvest{}
-	known := itemsOf(s.base)
 	if root != nil {
 		defer root.Close()
 		harvest, err = s.kind.Harvest(ctx, kind.Input{
 			Root: root, Changed: below(s.kind.Name(), changed), Sums: s.plan.Request.Sums,
-			Known: func(id string) (kind.Item, bool) { item, ok := known[id]; return item, ok },
+			Known: itemsOf(s.base),
 		})
 		if err != nil {
 			return err

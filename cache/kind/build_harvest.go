@@ -23,7 +23,7 @@ func (build) Harvest(ctx context.Context, in Input) (Harvest, error) {
 		return Harvest{}, err
 	}
 	actions = slices.DeleteFunc(actions, func(a action) bool {
-		item, known := in.Known(a.id)
+		item, known := in.Known[a.id]
 		same := known && item.Detail == a.output
 		if same && item.Class == Package && a.written {
 			h.New = append(h.New, a.id)

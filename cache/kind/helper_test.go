@@ -158,10 +158,7 @@ func (j *job) harvest(k Kind) Harvest {
 }
 
 func (j *job) input(root *os.Root, names ...string) Input {
-	return Input{Root: root, Changed: names, Sums: j.sums, Known: func(id string) (Item, bool) {
-		item, ok := j.known[id]
-		return item, ok
-	}}
+	return Input{Root: root, Changed: names, Sums: j.sums, Known: j.known}
 }
 
 // knows makes items known, as if they were saved.

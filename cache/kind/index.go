@@ -80,6 +80,10 @@ func (i Item) check() error {
 		if _, ok := parseVersion(i.ID); ok && (i.Detail == "" || i.Detail == detailInfo) {
 			return nil
 		}
+	case Checksum:
+		if isChecksum(i) {
+			return nil
+		}
 	default:
 		return fmt.Errorf("class %q is not known to this version of the program", i.Class)
 	}

@@ -16,10 +16,14 @@ func TestAnIndexReadsBackAsItWasWritten(t *testing.T) {
 		{ID: a, Class: TestLog, Detail: b, Size: 0},
 		{ID: "github.com/BurntSushi/toml@v1.6.0", Class: Module, Detail: "info", Size: 1},
 		{ID: "golang.org/x/mod@v0.42.0", Class: ModFile, Size: 77},
+		{ID: "sumdb/sum.golang.org/lookup/golang.org/x/mod@v0.42.0", Class: Checksum, Detail: "71769961", Size: 400},
+		{ID: "sumdb/sum.golang.org/tile/8/0/x123/456.p/7", Class: Checksum, Size: 224},
 	}
 	text := string(MarshalIndex(items))
 	want := a + " testlog " + b + " 0\n" + b + " package " + a + " 12345\n" +
-		"github.com/BurntSushi/toml@v1.6.0 module info 1\ngolang.org/x/mod@v0.42.0 modfile - 77\n"
+		"github.com/BurntSushi/toml@v1.6.0 module info 1\ngolang.org/x/mod@v0.42.0 modfile - 77\n" +
+		"sumdb/sum.golang.org/lookup/golang.org/x/mod@v0.42.0 checksum 71769961 400\n" +
+		"sumdb/sum.golang.org/tile/8/0/x123/456.p/7 checksum - 224\n"
 	if text != want {
 		t.Errorf("got\n%swant\n%s", text, want)
 	}
@@ -65,6 +69,14 @@ func TestAnIndexThatWasTamperedWithIsRefused(t *testing.T) {
 		"a version that is a branch":     "golang.org/x/mod@master module info 12\n",
 		"a detail that modules have not": "golang.org/x/mod@v0.42.0 module else 12\n",
 		"a hash as module":               a + " module info 12\n",
+		"a checksum that leads out":      "sumdb/../tile/8/0/000 checksum - 12\n",
+		"a record that leads out":        "sumdb/sum.golang.org/lookup/../x@v1.0.0 checksum 5 12\n",
+		"a record of no tree":            "sumdb/sum.golang.org/lookup/golang.org/x/mod@v0.42.0 checksum - 12\n",
+		"a record of a tree of no size":  "sumdb/sum.golang.org/lookup/golang.org/x/mod@v0.42.0 checksum 05 12\n",
+		"a tile with a detail":           "sumdb/sum.golang.org/tile/8/0/000 checksum 5 12\n",
+		"a tile of another height":       "sumdb/sum.golang.org/tile/9/0/000 checksum - 12\n",
+		"a module as checksum":           "golang.org/x/mod@v0.42.0 checksum - 12\n",
+		"a checksum as module":           "sumdb/sum.golang.org/lookup/golang.org/x/mod@v0.42.0 module - 12\n",
 	} {
 		if items, err := ParseIndex([]byte(text)); err == nil {
 			t.Errorf("%s: accepted as %v", name, items)

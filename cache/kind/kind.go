@@ -30,10 +30,12 @@ type Kind interface {
 
 // Item is what hits are counted by, and what a compaction keeps or drops: a module version, a cache entry.
 type Item struct {
-	ID     string // a module version such as golang.org/x/mod@v0.29.0, or the 64 hex digits of an action; no white space
+	ID     string // a module version such as golang.org/x/mod@v0.29.0, a file's name as sumdb/sum.golang.org/…, or the 64 hex digits of an action; no white space
 	Class  Class
-	Detail string // build: the 64 hex digits of the output's content; modules: "info" if the version's .info is with it; may be empty
+	Detail string // build: the 64 hex digits of the output's content; modules: "info" if the version's .info is with it, of a record its tree's size; may be empty
 	Size   int64  // bytes of its files, as far as they are its own
+
+	content string // of a Checksum that was just harvested; else the file has it
 }
 
 // Class tells items of a kind apart.
@@ -41,20 +43,21 @@ type Class string
 
 // The closed set of classes.
 const (
-	Module   Class = "module"  // modules: with zip and tree
-	ModFile  Class = "modfile" // modules: the go.mod alone, which the module graph needs
-	Package  Class = "package" // build: a compiled package, which is what "compiled" counts
-	TestLog  Class = "testlog" // build: what a test read, see go help test
-	Index    Class = "index"   // build: a module or package index
-	OtherRun Class = "other"   // build: anything else, such as what vet found out or a test printed
+	Module   Class = "module"   // modules: with zip and tree
+	ModFile  Class = "modfile"  // modules: the go.mod alone, which the module graph needs
+	Checksum Class = "checksum" // modules: a record or a tile of the checksum database
+	Package  Class = "package"  // build: a compiled package, which is what "compiled" counts
+	TestLog  Class = "testlog"  // build: what a test read, see go help test
+	Index    Class = "index"    // build: a module or package index
+	OtherRun Class = "other"    // build: anything else, such as what vet found out or a test printed
 )
 
 // Input is what a harvest works on.
 type Input struct {
-	Root    *os.Root                     // the kind's folder in the mount: what the base holds and what the job changed
-	Changed []string                     // files that the job made or changed, slash-separated below Root, sorted; hostile names
-	Known   func(id string) (Item, bool) // what the base, and other jobs meanwhile, have saved already
-	Sums    Sums                         // the go.sum lines as get_sources left them
+	Root    *os.Root        // the kind's folder in the mount: what the base holds and what the job changed
+	Changed []string        // files that the job made or changed, slash-separated below Root, sorted; hostile names
+	Known   map[string]Item // what the base has, by ID
+	Sums    Sums            // the go.sum lines as get_sources left them
 }
 
 // Sums is what go.sum files say: "module version" or "module version/go.mod" → "h1:…", several if they disagree.

@@ -13,7 +13,8 @@ import (
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
 )
 
-// Modules is the kind that holds GOMODCACHE. Its items are module versions: <path>@<version>.
+// Modules is the kind that holds GOMODCACHE. Its items are module versions, <path>@<version>, and files of the checksum database,
+// sumdb/<server>/…
 func Modules() Kind { return modules{verifier: sumGolangOrg} }
 
 type modules struct {
@@ -43,6 +44,11 @@ func (modules) Prepare(dir string) error {
 func (modules) ItemOf(path string) string {
 	if mod, part := parsePart(path); part != "" {
 		return mod.String()
+	}
+	if id := strings.TrimPrefix(path, download); id != path {
+		if _, _, ok := parseChecksum(id); ok {
+			return id
+		}
 	}
 	return ""
 }
@@ -126,17 +132,25 @@ func (modules) Files(root *os.Root, items []Item) iter.Seq2[layer.File, error] {
 	}
 }
 
-// moduleFiles are those of one version. Go extracts trees read-only; the commands of a toolchain it makes executable.
+// moduleFile is a file as it is.
+func moduleFile(root *os.Root, name string) (layer.File, error) {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return layer.File{}, err
+	}
+	return fileOf(root, name, info, 0o444, moduleTime)
+}
+
+// moduleFiles are those of one item. Go extracts trees read-only; the commands of a toolchain it makes executable.
 func moduleFiles(root *os.Root, item Item) iter.Seq2[layer.File, error] {
 	return func(yield func(layer.File, error) bool) {
+		if item.Class == Checksum {
+			yield(checksumFile(root, item))
+			return
+		}
 		mod, _ := parseVersion(item.ID)
 		for _, part := range parts(mod, item) {
-			name := partFile(mod, part)
-			info, err := root.Lstat(name)
-			var file layer.File
-			if err == nil {
-				file, err = fileOf(root, name, info, 0o444, moduleTime)
-			}
+			file, err := moduleFile(root, partFile(mod, part))
 			if !yield(file, err) || err != nil {
 				return
 			}

@@ -23,13 +23,19 @@ const maxInfo = 64 << 10
 func (m modules) Harvest(ctx context.Context, in Input) (Harvest, error) {
 	h := Harvest{Refused: tally{}}
 	found := changedVersions(in.Changed, h.Refused)
-	proof := proof{root: in.Root, verifier: m.verifier}
-	err := each(ctx, len(found), func(ctx context.Context, i int) error {
+	db, err := newDatabase(in.Root, m.verifier, in)
+	if err != nil {
+		return Harvest{}, err
+	}
+	err = each(ctx, len(found), func(ctx context.Context, i int) error {
 		v := found[i]
-		v.ctx, v.root, v.sums, v.proof = ctx, in.Root, in.Sums, proof
+		v.ctx, v.root, v.sums, v.database = ctx, in.Root, in.Sums, db
 		return v.harvest(in.Known)
 	})
 	if err != nil {
+		return Harvest{}, err
+	}
+	if h.Items, err = db.harvest(ctx, in); err != nil {
 		return Harvest{}, err
 	}
 	var total int64
@@ -48,6 +54,7 @@ func (m modules) Harvest(ctx context.Context, in Input) (Harvest, error) {
 			total += v.item.Size
 		}
 	}
+	slices.SortFunc(h.Items, byID)
 	return h, nil
 }
 
@@ -57,10 +64,10 @@ type version struct {
 	id      string
 	changed map[string]bool // the parts of which something changed
 
-	ctx   context.Context
-	root  *os.Root
-	sums  Sums
-	proof proof
+	ctx      context.Context
+	root     *os.Root
+	sums     Sums
+	database *database
 
 	// what came out
 	fetched bool
@@ -92,14 +99,15 @@ func changedVersions(changed []string, refused tally) []*version {
 	return found
 }
 
-// isModuleByproduct tells files of Go that are never saved: locks, lists, what was being downloaded, what it knows of branches and
-// tags, the checksum database's files, and cloned repositories, in whose configuration may be credentials.
+// isModuleByproduct tells files of Go that are saved never, or, of the checksum database, only if they are proven, which is nobody's
+// fault: locks, lists, what was being downloaded, what it knows of branches and tags, and cloned repositories, in whose configuration
+// may be credentials.
 func isModuleByproduct(name string) bool {
 	rest, ok := strings.CutPrefix(name, "cache/")
 	if !ok {
 		return false
 	}
-	if rest == "lock" || strings.HasPrefix(rest, "vcs/") || strings.HasPrefix(rest, "download/sumdb/") {
+	if rest == "lock" || strings.HasPrefix(rest, "vcs/") || strings.HasPrefix(name, sumdbFolder) {
 		return true
 	}
 	_, file, ok := strings.Cut(rest, "/@v/")
@@ -115,8 +123,8 @@ func isModuleByproduct(name string) bool {
 }
 
 // harvest fills in what came out. An error is ctx's, or a disk's.
-func (v *version) harvest(known func(string) (Item, bool)) error {
-	had, isKnown := known(v.id)
+func (v *version) harvest(known map[string]Item) error {
+	had, isKnown := known[v.id]
 	v.look(isKnown)
 	mayAddInfo := had.Detail != detailInfo && v.changed[partInfo]
 	if isKnown && had.Class == Module && !mayAddInfo {
@@ -241,5 +249,5 @@ func (v *version) vouched(suffix, sum string) bool {
 		}
 		agreed = true
 	}
-	return agreed || v.proof.has(v.mod, suffix, sum)
+	return agreed || v.database.has(v.mod, suffix, sum)
 }

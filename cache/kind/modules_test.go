@@ -10,7 +10,7 @@ import (
 	"golang.org/x/mod/module"
 )
 
-func TestOnlyFilesOfModuleVersionsBelongToItems(t *testing.T) {
+func TestOnlyFilesOfModuleVersionsAndChecksumsBelongToItems(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
 		"cache/download/golang.org/x/mod/@v/v0.42.0.info":                     "golang.org/x/mod@v0.42.0",
@@ -32,8 +32,17 @@ func TestOnlyFilesOfModuleVersionsBelongToItems(t *testing.T) {
 		"cache/download/golang.org/x/mod/@v/a/v0.42.0.zip":                    "",
 		"cache/download/github.com/BurntSushi/toml/@v/v1.6.0.zip":             "",
 		"cache/download/../@v/v1.0.0.zip":                                     "",
-		"cache/download/sumdb/sum.golang.org/lookup/golang.org/x/mod@v0.42.0": "",
-		"cache/download/sumdb/sum.golang.org/tile/8/0/x123/456":               "",
+		"cache/download/sumdb/sum.golang.org/lookup/golang.org/x/mod@v0.42.0": "sumdb/sum.golang.org/lookup/golang.org/x/mod@v0.42.0",
+		"cache/download/sumdb/sum.golang.org/lookup/golang.org/x/mod@v0.42":   "",
+		"cache/download/sumdb/sum.golang.org/lookup/../mod@v0.42.0":           "",
+		"cache/download/sumdb/sum.golang.org/tile/8/0/x123/456":               "sumdb/sum.golang.org/tile/8/0/x123/456",
+		"cache/download/sumdb/sum.golang.org/tile/8/1/000.p/7":                "sumdb/sum.golang.org/tile/8/1/000.p/7",
+		"cache/download/sumdb/sum.golang.org/tile/8/1/000.p/256":              "",
+		"cache/download/sumdb/sum.golang.org/tile/9/0/000":                    "",
+		"cache/download/sumdb/sum.golang.org/tile/8/data/000":                 "",
+		"cache/download/sumdb/../tile/8/0/000":                                "",
+		"cache/download/sumdb/sum.golang.org/latest":                          "",
+		"sumdb/sum.golang.org/tile/8/0/x123/456":                              "",
 		"cache/vcs/0123/config":                                               "",
 		"cache/lock":                                                          "",
 		"golang.org/x/mod@v0.42.0":                                            "",
@@ -140,9 +149,13 @@ func TestWhatIsInNoGoSumIsProvenByTheChecksumDatabase(t *testing.T) {
 	j := newJob(t)
 	tool := module.Version{Path: "rsc.io/sampler", Version: "v1.3.0"}
 	j.run("go", "mod", "download", tool.String())
-	if h := j.harvest(Modules()); !slices.Equal(ids(h.Items, Module), []string{tool.String()}) || len(h.Refused) != 0 {
+	h := j.harvest(Modules())
+	if !slices.Equal(ids(h.Items, Module), []string{tool.String()}) || len(h.Refused) != 0 {
 		t.Fatalf("%+v", h)
 	}
+	second := j.after(t, h.Items...)
+	second.env = append(second.env, "GOPROXY=off")
+	second.run("go", "mod", "download", tool.String())
 	for name, test := range map[string]struct {
 		spoil func(j *job)
 		want  int
@@ -163,7 +176,7 @@ func TestWhatIsInNoGoSumIsProvenByTheChecksumDatabase(t *testing.T) {
 			spoilt := newJob(t)
 			spoilt.must(os.CopyFS(spoilt.mods, os.DirFS(j.mods)))
 			test.spoil(spoilt)
-			if h := spoilt.harvest(Modules()); len(h.Items) != test.want || h.Refused[RefusedSum] != 1-test.want {
+			if h := spoilt.harvest(Modules()); len(ids(h.Items, Module)) != test.want || h.Refused[RefusedSum] != 1-test.want {
 				t.Errorf("saved %v, refused %v", h.Items, h.Refused)
 			}
 		})

@@ -3,11 +3,14 @@ package kind
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/mod/module"
@@ -15,13 +18,13 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// database is a checksum database of its own.
-type database struct {
+// sumServer is a checksum database of its own.
+type sumServer struct {
 	*sumdb.Server
 	key string
 }
 
-func newDatabase(t *testing.T) database {
+func newSumServer(t *testing.T) sumServer {
 	t.Helper()
 	signer, verifier, err := note.GenerateKey(rand.Reader, "sum.example.com")
 	if err != nil {
@@ -30,29 +33,57 @@ func newDatabase(t *testing.T) database {
 	ops := sumdb.NewTestServer(signer, func(path, version string) ([]byte, error) {
 		return []byte(path + " " + version + " h1:" + path + "\n" + path + " " + version + "/go.mod h1:mod\n"), nil
 	})
-	return database{sumdb.NewServer(ops), verifier}
+	return sumServer{sumdb.NewServer(ops), verifier}
 }
 
-func (d database) get(t *testing.T, path string) []byte {
+func (s sumServer) get(t *testing.T, path string) []byte {
 	t.Helper()
 	w := httptest.NewRecorder()
-	d.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil))
+	s.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil))
 	if w.Code != http.StatusOK {
 		t.Fatalf("%s: %d", path, w.Code)
 	}
 	return w.Body.Bytes()
 }
 
+// grow has the database learn of n more versions.
+func (s sumServer) grow(t *testing.T, name string, n int) {
+	t.Helper()
+	for i := range n {
+		s.get(t, fmt.Sprintf("/lookup/example.com/%s%d@v1.0.0", name, i))
+	}
+}
+
 // client asks a database as cmd/go does, and keeps what it is told in the module cache.
 type client struct {
-	fetched
-	t      *testing.T
-	db     database
+	*job
+	db     sumServer
 	stale  map[string][]byte // answers that a proxy kept
 	latest []byte
+
+	mu    sync.Mutex
+	asked []string
+}
+
+// client is that of a job whose container is fresh.
+func (j *job) client(db sumServer) *client { return &client{job: j, db: db} }
+
+// lookup wants the sums of versions v1.0.0, in this order.
+func (c *client) lookup(paths ...string) {
+	c.t.Helper()
+	cmdGo := sumdb.NewClient(c)
+	for _, path := range paths {
+		lines, err := cmdGo.Lookup(path, "v1.0.0")
+		if err != nil || !slices.Equal(lines, []string{path + " v1.0.0 h1:" + path}) {
+			c.t.Errorf("%s: %v %v", path, lines, err)
+		}
+	}
 }
 
 func (c *client) ReadRemote(path string) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = append(c.asked, path)
 	if answer := c.stale[path]; answer != nil {
 		return answer, nil
 	}
@@ -61,7 +92,7 @@ func (c *client) ReadRemote(path string) ([]byte, error) {
 
 func (c *client) ReadConfig(file string) ([]byte, error) {
 	if file == "key" {
-		return []byte(c.verifier), nil
+		return []byte(c.db.key), nil
 	}
 	return c.latest, nil
 }
@@ -69,10 +100,12 @@ func (c *client) ReadConfig(file string) ([]byte, error) {
 func (c *client) WriteConfig(_ string, _, latest []byte) error { c.latest = latest; return nil }
 
 // ReadCache finds what is there by that very name only.
-func (c *client) ReadCache(file string) ([]byte, error) { return c.read(file) }
+func (c *client) ReadCache(file string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(c.mods, sumdbFolder, file))
+}
 
 func (c *client) WriteCache(file string, data []byte) {
-	name := filepath.Join(c.root.Name(), sumdbFolder, file)
+	name := filepath.Join(c.mods, sumdbFolder, file)
 	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		c.t.Error(err)
 	}
@@ -81,52 +114,51 @@ func (c *client) WriteCache(file string, data []byte) {
 	}
 }
 
+func (c *client) Log(text string)           { c.t.Log(text) }
+func (c *client) SecurityError(text string) { c.t.Error(text) }
+
 // A proxy may answer with a record that it fetched when the tree was smaller. The job had a newer tree by then, and fetched wider
 // tiles than the old one has.
 func TestAnOldRecordIsProvenByTheTilesOfANewerTree(t *testing.T) {
 	t.Parallel()
-	j, db := newJob(t), newDatabase(t)
+	j, db := newJob(t), newSumServer(t)
 	old := db.get(t, "/lookup/example.com/old@v1.0.0")
-	for _, name := range []string{"a", "b", "c", "d"} {
-		db.get(t, "/lookup/example.com/"+name+"@v1.0.0")
-	}
-	c := &client{fetched: fetched{root: j.modRoot, verifier: db.key}, t: t, db: db, stale: map[string][]byte{"/lookup/example.com/old@v1.0.0": old}}
-	cmdGo := sumdb.NewClient(c)
-	for _, path := range []string{"example.com/new", "example.com/old"} {
-		if _, err := cmdGo.Lookup(path, "v1.0.0"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	db.grow(t, "a", 4)
+	c := j.client(db)
+	c.stale = map[string][]byte{"/lookup/example.com/old@v1.0.0": old}
+	c.lookup("example.com/new", "example.com/old")
 	tiles := changed(t, filepath.Join(j.mods, sumdbFolder, "sum.example.com", "tile"))
 	if strings.Join(tiles, " ") != "8/0/000.p/6" {
 		t.Fatalf("the job fetched %v, which is not what this test is about", tiles)
 	}
-	p := proof{root: j.modRoot, verifier: db.key}
+	d, err := newDatabase(j.modRoot, db.key, j.input(j.modRoot, changed(t, j.mods)...))
+	j.must(err)
 	for _, path := range []string{"example.com/new", "example.com/old"} {
 		mod := module.Version{Path: path, Version: "v1.0.0"}
-		if !p.has(mod, "", "h1:"+path) || !p.has(mod, "/go.mod", "h1:mod") {
+		if !d.has(mod, "", "h1:"+path) || !d.has(mod, "/go.mod", "h1:mod") {
 			t.Errorf("%s is not proven", path)
 		}
-		if p.has(mod, "", "h1:mod") || p.has(mod, "/go.mod", "h1:"+path) || p.has(mod, "", "") {
+		if d.has(mod, "", "h1:mod") || d.has(mod, "/go.mod", "h1:"+path) || d.has(mod, "", "") {
 			t.Errorf("anything is proven for %s", path)
 		}
 	}
-	if p.has(module.Version{Path: "example.com/a", Version: "v1.0.0"}, "", "h1:example.com/a") {
+	if d.has(module.Version{Path: "example.com/a0", Version: "v1.0.0"}, "", "h1:example.com/a0") {
 		t.Error("proven what the job never asked for")
 	}
 }
 
 func TestADatabaseThatIsNotGosOwnProvesNothing(t *testing.T) {
 	t.Parallel()
-	j, db := newJob(t), newDatabase(t)
-	c := &client{fetched: fetched{root: j.modRoot, verifier: db.key}, t: t, db: db}
-	if _, err := sumdb.NewClient(c).Lookup("example.com/a", "v1.0.0"); err != nil {
-		t.Fatal(err)
-	}
+	j, db := newJob(t), newSumServer(t)
+	j.client(db).lookup("example.com/a")
 	folder := filepath.Join(j.mods, sumdbFolder)
 	j.must(os.Rename(filepath.Join(folder, "sum.example.com"), filepath.Join(folder, "sum.golang.org")))
-	mod := module.Version{Path: "example.com/a", Version: "v1.0.0"}
-	if (proof{root: j.modRoot, verifier: sumGolangOrg}).has(mod, "", "h1:example.com/a") {
+	d, err := newDatabase(j.modRoot, sumGolangOrg, j.input(j.modRoot, changed(t, j.mods)...))
+	j.must(err)
+	if d.has(module.Version{Path: "example.com/a", Version: "v1.0.0"}, "", "h1:example.com/a") {
 		t.Error("a stranger's key counts")
+	}
+	if h := j.harvest(Modules()); len(h.Items) != 0 {
+		t.Errorf("saved %v", h.Items)
 	}
 }
