@@ -5,10 +5,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,11 +23,13 @@ import (
 
 // modProxy is a module proxy (go help goproxy) with modules of the tests' own, which counts what it is asked for.
 type modProxy struct {
-	URL   string
-	mu    sync.Mutex
-	files map[string][]byte // path → content
-	sums  []string          // go.sum lines
-	asked map[string]bool   // path@version
+	URL      string
+	upstream http.Handler // has what the tests have not, if there is one
+	mu       sync.Mutex
+	files    map[string][]byte // path → content
+	sums     []string          // go.sum lines
+	asked    map[string]bool   // path@version
+	requests []string          // paths
 }
 
 func newModProxy(t *testing.T) *modProxy {
@@ -43,19 +48,47 @@ func newModProxy(t *testing.T) *modProxy {
 
 // ServeHTTP implements http.Handler.
 func (p *modProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	data, ok := p.file(r)
+	switch {
+	case ok:
+		_, _ = w.Write(data)
+	case p.upstream != nil:
+		p.upstream.ServeHTTP(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// file notes a request and gives what the tests have for it.
+func (p *modProxy) file(r *http.Request) (data []byte, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	data, ok := p.files[strings.TrimPrefix(r.URL.Path, "/")]
-	if !ok {
-		http.NotFound(w, r)
-		return
+	p.requests = append(p.requests, r.URL.Path)
+	if data, ok = p.files[strings.TrimPrefix(r.URL.Path, "/")]; !ok {
+		return nil, false
 	}
 	if escaped, file, found := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/@v/"); found && file != "list" {
 		name, _ := module.UnescapePath(escaped)
 		version, _ := module.UnescapeVersion(strings.TrimSuffix(file, path.Ext(file)))
 		p.asked[name+"@"+version] = true
 	}
-	_, _ = w.Write(data)
+	return data, true
+}
+
+// addFolder publishes all files of a folder.
+func (p *modProxy) addFolder(t *testing.T, dir string) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			p.files[name], err = os.ReadFile(filepath.Join(dir, name))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // add publishes a module version; its go.mod requires the given ones.
@@ -128,5 +161,14 @@ func (p *modProxy) fetched() []string {
 	}
 	p.asked = map[string]bool{}
 	slices.Sort(all)
+	return all
+}
+
+// paths tells all that was asked for since the last call, in order.
+func (p *modProxy) paths() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.requests
+	p.requests = nil
 	return all
 }
