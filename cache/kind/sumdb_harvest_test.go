@@ -24,14 +24,28 @@ func (j *job) after(t *testing.T, saved ...Item) *job {
 	return j
 }
 
-// checksums is what a job's harvest takes of a database.
+// checksums is what a job's harvest takes of a database, from what the job wrote and the base did not have.
 func (j *job) checksums(db sumServer) []Item {
 	j.t.Helper()
-	h := j.harvest(modules{verifier: db.key})
+	wrote := slices.DeleteFunc(changed(j.t, j.mods), func(name string) bool {
+		info, err := os.Lstat(filepath.Join(j.mods, name))
+		j.must(err)
+		return info.ModTime().Equal(moduleTime)
+	})
+	h, err := modules{verifier: db.key}.Harvest(j.t.Context(), j.input(j.modRoot, wrote...))
+	j.must(err)
 	if len(h.Refused) != 0 || len(h.New) != 0 || len(ids(h.Items, Checksum)) != len(h.Items) || !slices.IsSortedFunc(h.Items, byID) {
-		j.t.Errorf("saved %v, new %v, refused %v", h.Items, h.New, h.Refused)
+		j.t.Errorf("saved %v, new %v, refused %v", ids(h.Items), h.New, h.Refused)
 	}
 	return h.Items
+}
+
+// paths are those of files of the job's modules.
+func (j *job) paths(names []string) []string {
+	for i, name := range names {
+		names[i] = filepath.Join(j.mods, name)
+	}
+	return names
 }
 
 // anyOrder says that jobs over what is saved ask nothing for the paths, in whatever order they need them.
@@ -74,7 +88,7 @@ func TestTheNextJobAsksTheChecksumDatabaseNothing(t *testing.T) {
 		saved := first.checksums(db)
 		first.anyOrder(t, db, saved, paths...)
 		second := first.after(t, saved...)
-		second.run("chmod", "-R", "a+rwX", second.mods) // copies all of it up
+		second.run("touch", append([]string{"-c"}, second.paths(changed(t, second.mods))...)...) // copies all of it up
 		if again := second.checksums(db); len(again) != 0 {
 			t.Errorf("the second job saves %v", ids(again))
 		}
@@ -84,20 +98,21 @@ func TestTheNextJobAsksTheChecksumDatabaseNothing(t *testing.T) {
 // The toolchain is from the first job of a project, a tool from one of months later.
 func TestAnswersOfSeveralJobsGoTogether(t *testing.T) {
 	t.Parallel()
+	const toolchain = "example.com/x7" // far from the end of any tree
 	db := newSumServer(t)
 	db.grow(t, "x", 300)
 	first := newJob(t)
-	first.client(db).lookup("example.com/toolchain")
+	first.client(db).lookup(toolchain)
 	saved := first.checksums(db)
 	db.grow(t, "y", 400)
 
 	second := first.after(t, saved...)
-	second.client(db).lookup("example.com/toolchain", "example.com/tool")
+	second.client(db).lookup(toolchain, "example.com/tool")
 	for _, item := range second.checksums(db) {
 		saved = slices.DeleteFunc(saved, func(old Item) bool { return old.ID == item.ID }) // it is on top
 		saved = append(saved, item)
 	}
-	second.anyOrder(t, db, saved, "example.com/toolchain", "example.com/tool")
+	second.anyOrder(t, db, saved, toolchain, "example.com/tool")
 
 	// A job that saw only one of them leaves the other as it is.
 	db.grow(t, "z", 400)
@@ -137,6 +152,9 @@ func TestNoJobPlantsAnswersOfTheChecksumDatabase(t *testing.T) {
 	if len(all) != 5 {
 		t.Fatalf("%v", slices.Collect(maps.Keys(all)))
 	}
+	other := string(db.get(t, "/lookup/example.com/x1@v1.0.0"))
+	db.grow(t, "z", 1)
+	newest := string(db.get(t, "/lookup/example.com/z@v1.0.0"))
 	for name, test := range map[string]struct {
 		spoil func(j *job)
 		taken int
@@ -146,7 +164,7 @@ func TestNoJobPlantsAnswersOfTheChecksumDatabase(t *testing.T) {
 		"a tile that is too short":       {edit("tile/8/1/000.p/1", func(data string) string { return data[1:] }), 0},
 		"a tile of no tree":              {add("sum.example.com/tile/8/0/005", strings.Repeat("x", 8<<10)), 5},
 		"another sum":                    {edit(record, func(data string) string { return strings.Replace(data, "h1:mod", "h1:nod", 1) }), 4},
-		"another record under its name":  {edit(record, func(string) string { return string(db.get(t, "/lookup/example.com/x1@v1.0.0")) }), 4},
+		"another record under its name":  {edit(record, func(string) string { return other }), 4},
 		"another number":                 {edit(record, func(data string) string { return strings.Replace(data, "300", "299", 1) }), 4},
 		"a tree that is not signed":      {edit(record, func(data string) string { return strings.Replace(data, "tree\n301", "tree\n302", 1) }), 4},
 		"signatures of strangers":        {edit(record, func(data string) string { return data + strings.Repeat("— stranger AAAAAAAA\n", 50) }), 5},
@@ -155,7 +173,7 @@ func TestNoJobPlantsAnswersOfTheChecksumDatabase(t *testing.T) {
 		"a tile that is a FIFO":          {func(j *job) { j.replace(j.mods, sumdbFolder+"sum.example.com/tile/8/1/000.p/1", fifo) }, 0},
 		"another server":                 {add("sum.example.org/tile/8/0/000", "x"), 5},
 		"a name that leads out":          {add("sum.example.com/lookup/example.com/x@v1.0.0/y", "x"), 5},
-		"a newer tree and nothing of it": {add("sum.example.com/lookup/example.com/z@v1.0.0", string(newest(t, db))), 5},
+		"a newer tree and nothing of it": {add("sum.example.com/lookup/example.com/z@v1.0.0", newest), 5},
 		"tiles without a record":         {func(j *job) { j.must(os.RemoveAll(j.mods + "/" + sumdbFolder + "sum.example.com/lookup")) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,24 +195,18 @@ func TestNoJobPlantsAnswersOfTheChecksumDatabase(t *testing.T) {
 	}
 }
 
-// newest is a record that came with the newest tree.
-func newest(t *testing.T, db sumServer) []byte {
-	db.grow(t, "z", 1)
-	return db.get(t, "/lookup/example.com/z@v1.0.0")
-}
-
 func TestThereIsAnEndToTheRecordsOfAJob(t *testing.T) {
 	t.Parallel()
 	j, db := newJob(t), newSumServer(t)
-	record := string(db.get(t, "/lookup/example.com/a@v1.0.0"))
-	var names []string
-	for i := range 2 * maxRecords {
-		names = append(names, fmt.Sprintf("%ssum.example.com/lookup/example.com/a@v1.0.%d", sumdbFolder, i))
+	names := make([]string, 0, 4*maxRecords)
+	for _, server := range []string{"sum.another.com", "sum.example.com"} {
+		for i := range 2 * maxRecords {
+			names = append(names, fmt.Sprintf("%s%s/lookup/example.com/a@v1.0.%d-%s", sumdbFolder, server, i, server[4:5]))
+		}
 	}
-	j.write(j.mods, names[0], record)
 	d, err := newDatabase(j.modRoot, db.key, j.input(j.modRoot, names...))
 	j.must(err)
-	if len(d.mods) != maxRecords {
-		t.Errorf("%d records are looked at", len(d.mods))
+	if len(d.mods) != maxRecords || !strings.HasSuffix(d.mods[0].Version, "-e") {
+		t.Errorf("%d records are looked at, the first is of %s", len(d.mods), d.mods[0])
 	}
 }

@@ -117,15 +117,17 @@ func (c *client) WriteCache(file string, data []byte) {
 func (c *client) Log(text string)           { c.t.Log(text) }
 func (c *client) SecurityError(text string) { c.t.Error(text) }
 
-// A proxy may answer with a record that it fetched when the tree was smaller. The job had a newer tree by then, and fetched wider
-// tiles than the old one has.
+// A proxy may answer with a record that it fetched when the tree was smaller. The job had a newer tree by then, from another record or from
+// its image, and fetched wider tiles than the old one has.
 func TestAnOldRecordIsProvenByTheTilesOfANewerTree(t *testing.T) {
 	t.Parallel()
-	j, db := newJob(t), newSumServer(t)
-	old := db.get(t, "/lookup/example.com/old@v1.0.0")
+	db := newSumServer(t)
+	old := map[string][]byte{"/lookup/example.com/old@v1.0.0": db.get(t, "/lookup/example.com/old@v1.0.0")}
 	db.grow(t, "a", 4)
+
+	j := newJob(t)
 	c := j.client(db)
-	c.stale = map[string][]byte{"/lookup/example.com/old@v1.0.0": old}
+	c.stale = old
 	c.lookup("example.com/new", "example.com/old")
 	tiles := changed(t, filepath.Join(j.mods, sumdbFolder, "sum.example.com", "tile"))
 	if strings.Join(tiles, " ") != "8/0/000.p/6" {
@@ -145,6 +147,11 @@ func TestAnOldRecordIsProvenByTheTilesOfANewerTree(t *testing.T) {
 	if d.has(module.Version{Path: "example.com/a0", Version: "v1.0.0"}, "", "h1:example.com/a0") {
 		t.Error("proven what the job never asked for")
 	}
+
+	inImage := newJob(t).client(db)
+	inImage.stale, inImage.latest = old, c.latest
+	inImage.lookup("example.com/old")
+	inImage.anyOrder(t, db, inImage.checksums(db), "example.com/old")
 }
 
 func TestADatabaseThatIsNotGosOwnProvesNothing(t *testing.T) {
@@ -159,6 +166,6 @@ func TestADatabaseThatIsNotGosOwnProvesNothing(t *testing.T) {
 		t.Error("a stranger's key counts")
 	}
 	if h := j.harvest(Modules()); len(h.Items) != 0 {
-		t.Errorf("saved %v", h.Items)
+		t.Errorf("saved %v", ids(h.Items))
 	}
 }
