@@ -117,7 +117,7 @@ func TestAnswersOfSeveralJobsGoTogether(t *testing.T) {
 	// A job that saw only one of them leaves the other as it is.
 	db.grow(t, "z", 400)
 	third := second.after(t, saved...)
-	third.must(os.RemoveAll(filepath.Join(third.mods, sumdbFolder, "sum.example.com/tile")))
+	third.must(os.RemoveAll(filepath.Join(third.mods, sumdbFolder, "sum.example.com", "tile")))
 	third.client(db).lookup("example.com/other")
 	if got := ids(third.checksums(db)); !slices.Contains(got, "sumdb/sum.example.com/lookup/example.com/other@v1.0.0") ||
 		slices.Contains(got, "sumdb/sum.example.com/lookup/example.com/tool@v1.0.0") {
