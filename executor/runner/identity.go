@@ -73,19 +73,28 @@ func isProtected(p *Payload) bool {
 	return false
 }
 
-// tier is the folder-safe name of the job's trust tier. A ref is its type plus its name: a tag and a branch of one name
-// are two. The hash makes the name unique, the slug makes it readable.
 func tier(p *Payload) string {
 	if isProtected(p) {
 		return ProtectedTier
 	}
-	ref := p.GitInfo.RefType + ":" + p.GitInfo.Ref
-	sum := sha256.Sum256([]byte(ref))
+	return TierOf(p.GitInfo.RefType, p.GitInfo.Ref)
+}
+
+// Types of refs in the payload. A merge request's ref (refs/merge-requests/5/head) is a branch.
+const (
+	Branch = "branch"
+	Tag    = "tag"
+)
+
+// TierOf is the folder-safe name of an unprotected ref's trust tier. A ref is its type plus its name: a tag and a branch of one name
+// are two. The hash makes the name unique, the slug makes it readable.
+func TierOf(refType, ref string) string {
+	sum := sha256.Sum256([]byte(refType + ":" + ref))
 	slug := strings.Trim(strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' {
 			return r
 		}
 		return '-'
-	}, p.GitInfo.Ref), "-.")
+	}, ref), "-.")
 	return "ref-" + hex.EncodeToString(sum[:8]) + "-" + slug[:min(len(slug), 40)]
 }
