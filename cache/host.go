@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
 )
@@ -122,20 +124,44 @@ func (c *Cache) mountAndSave(ctx context.Context, folder string) (Saved, error) 
 	return c.save(ctx, work, false)
 }
 
+// HostOptions say what goes from the host besides what is beyond the MaxSize of the Options.
+type HostOptions struct {
+	Unused    bool          // every layer that no job uses
+	OlderThan time.Duration // layers that no job has used for so long; 0 is none
+	MaxSize   int64         // bytes that the layers may take, those that were used last first; 0 is no limit
+	DryRun    bool          // only tell
+}
+
 // Housekeep unmounts layers that no job has used for Idle, deletes the oldest of those that no job uses until the rest fits into
 // MaxSize, and removes what crashes left half made. With all, every layer that no job uses goes. What is in use stays, and so does
 // what the store holds.
 func (c *Cache) Housekeep(ctx context.Context, all bool) error {
+	_, err := c.PruneHost(ctx, HostOptions{Unused: all}, func(string) {})
+	return err
+}
+
+// PruneHost is Housekeep with further limits. tell is called with each layer that has gone. A dry run changes nothing, and takes a job that was killed
+// for a running one, since it only looks.
+func (c *Cache) PruneHost(ctx context.Context, o HostOptions, tell func(what string)) (Pruned, error) {
+	if o.DryRun {
+		leased, err := c.leased()
+		if err != nil {
+			return Pruned{}, err
+		}
+		return c.evict(ctx, leased, o, tell)
+	}
 	unlock, err := flock.Lock(ctx, c.leaseLock(), flock.Exclusive)
 	if err != nil {
-		return err
+		return Pruned{}, err
 	}
 	defer unlock()
 	leased, err := c.leased()
 	if err != nil {
-		return err
+		return Pruned{}, err
 	}
-	return errors.Join(c.release(ctx, leased, all), c.evict(ctx, leased, all), c.host.Sweep(ctx, staleStaging))
+	unmounted := c.release(ctx, leased, o.Unused)
+	done, err := c.evict(ctx, leased, o, tell)
+	return done, errors.Join(unmounted, err, c.host.Sweep(ctx, staleStaging))
 }
 
 // staleStaging is the age from which on what is half made is nobody's.
@@ -159,27 +185,38 @@ func (c *Cache) release(ctx context.Context, leased map[string]bool, all bool) e
 	return nil
 }
 
-func (c *Cache) evict(ctx context.Context, leased map[string]bool, all bool) error {
+// evict deletes layers, those that were used longest ago first. What cannot be deleted is told, and does not keep the others.
+func (c *Cache) evict(ctx context.Context, leased map[string]bool, o HostOptions, tell func(string)) (done Pruned, err error) {
 	files, err := c.host.Files()
 	if err != nil {
-		return err
+		return done, err
 	}
 	var total int64
 	for _, f := range files {
 		total += f.Size
 	}
+	beyond := func(limit int64) bool { return limit > 0 && total > limit }
 	slices.SortFunc(files, func(a, b layer.FileInfo) int { return a.Used.Compare(b.Used) })
+	var problems []error
 	for _, f := range files {
-		if !all && (c.MaxSize == 0 || total <= c.MaxSize) {
-			return nil
+		old := o.OlderThan > 0 && time.Since(f.Used) > o.OlderThan
+		if !o.Unused && !old && !beyond(c.MaxSize) && !beyond(o.MaxSize) {
+			break
 		}
 		if leased[f.Digest] {
+			done.InUse++
 			continue
 		}
-		if err := errors.Join(c.driver.Release(ctx, f.Digest), c.host.Remove(f.Digest)); err != nil {
-			return err
+		if !o.DryRun {
+			if err := errors.Join(c.driver.Release(ctx, f.Digest), c.host.Remove(f.Digest)); err != nil {
+				problems = append(problems, err)
+				continue
+			}
 		}
+		tell(fmt.Sprintf("layer %.12s: %s, last used %s", f.Digest, humanize.Bytes(uint64(f.Size)), f.Used.Format(time.DateTime)))
 		total -= f.Size
+		done.Layers++
+		done.Bytes += f.Size
 	}
-	return nil
+	return done, errors.Join(problems...)
 }

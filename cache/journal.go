@@ -130,6 +130,9 @@ func (c *Cache) entry(ctx context.Context, key string) (Entry, error) {
 
 // storeError gives an error of the store its reason.
 func storeError(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	}

@@ -20,7 +20,7 @@ const (
 // the store's pools, saves what killed jobs have made, and keeps the host tier in bounds. It may be killed at any time: what it has not
 // done is done by its successor or by the jobs. There is one on a host.
 func Serve(ctx context.Context, call Call) error {
-	j, done, err := openHost(ctx, call, "serve")
+	j, done, err := openHost(ctx, call, "serve", false)
 	if err != nil {
 		return err
 	}

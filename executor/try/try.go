@@ -212,7 +212,7 @@ func (o *Options) prune(ctx context.Context, config, folder string, flags ...str
 	ctx, cancel := context.WithTimeout(ctx, pruneLimit)
 	defer cancel()
 	p := process{
-		args: slices.Concat(o.Program, []string{"--config", config, "prune"}, flags), dir: folder, env: os.Environ(), stdout: o.Stderr, stderr: o.Stderr,
+		args: slices.Concat(o.Program, []string{"--config", config, "prune"}, flags), dir: folder, env: os.Environ(), stdout: io.Discard, stderr: o.Stderr,
 	}
 	if code, err := p.run(ctx, o.Kill); err != nil || code != 0 {
 		fmt.Fprintf(o.Stderr, "note: prune ended with exit code %d %v\n", code, err)
