@@ -30,13 +30,13 @@ func (j *job) openCaches(ctx context.Context) *cache.Cache {
 	return cache.Open(ctx, o)
 }
 
-// served says whether serve runs on this host.
+// served says whether serve runs on this host. A lock that cannot even be tried is nobody's: better two who send than none.
 func (j *job) served(ctx context.Context) bool {
 	now, cancel := context.WithTimeout(ctx, time.Millisecond)
 	defer cancel()
 	unlock, err := flock.Lock(now, j.tree.serving(), flock.Shared)
 	if err != nil {
-		return true
+		return errors.Is(err, context.DeadlineExceeded)
 	}
 	unlock()
 	return false
