@@ -193,6 +193,26 @@ func TestModesAreObeyed(t *testing.T) {
 	}
 }
 
+func TestARefThatHasSavedTheSameAsTheProtectedTierIsWarm(t *testing.T) {
+	t.Parallel()
+	c := newCache(t)
+	branch := request("1")
+	branch.Tier, branch.Below = "ref-a", ""
+	compiled(t, c, branch, "a")
+	saved := journalOf(t, c, branch)[0]
+	merged := request("2").pool("protected", "build") // modules are the same bytes, whoever saves them
+	must(t, c.Store.PutFile(t.Context(), merged.layerKey(saved.Layer.Digest), c.host.File(saved.Layer.Digest)))
+	must(t, c.write(t.Context(), merged, saved))
+
+	next := branch
+	next.Job, next.Below = "3", "protected"
+	j := begin(t, c, next)
+	if found := j.has("a"); found != "a" || j.got.Layers != 1 || len(j.got.Problems) > 0 {
+		t.Errorf("found %q of %+v", found, j.got)
+	}
+	j.end()
+}
+
 func TestADamagedLayerCostsItselfAndIsReplaced(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(t *testing.T, c *Cache, stored, digest string){

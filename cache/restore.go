@@ -148,7 +148,9 @@ func (c *Cache) chooseKind(ctx context.Context, p *plan, name string, journals [
 		}
 		layers, exact := living(of.entries, p.Request.Graph, maxDepth)
 		for _, l := range layers {
-			p.Layers = append(p.Layers, held{LayerRef: l, Kind: name, Tier: tier})
+			if !slices.Contains(p.digests(), l.Digest) { // both tiers may have saved the same; no overlay has a layer twice
+				p.Layers = append(p.Layers, held{LayerRef: l, Kind: name, Tier: tier})
+			}
 		}
 		switch {
 		case exact:
