@@ -126,14 +126,13 @@ func TestWhatCannotBePrunedTogetherIsSaidAndRemovesNothing(t *testing.T) {
 	t.Parallel()
 	h := newPrunedHost(t)
 	before := h.state()
-	refs := func(list string) *strings.Reader { return strings.NewReader(list) }
 	for want, what := range map[string]Pruning{
 		"add --store, or leave out --project":      {Project: "42"},
-		"--refs is about the caches in the store":  {Refs: refs(advertised("refs/heads/main"))},
-		"say which with --project ID":              {Store: true, Refs: refs(advertised("refs/heads/main"))},
+		"--refs is about the caches in the store":  {Refs: strings.NewReader(advertised("refs/heads/main"))},
+		"say which with --project ID":              {Store: true, Refs: strings.NewReader(advertised("refs/heads/main"))},
 		"--unused is about the layers":             {Store: true, Unused: true},
 		`--project "group/app" is no project's ID`: {Store: true, Project: "group/app"},
-		"names no branch":                          {Store: true, Project: "42", Refs: refs("")},
+		"names no branch":                          {Store: true, Project: "42", Refs: strings.NewReader("")},
 	} {
 		if said, err := h.prune(what); err == nil || !strings.Contains(err.Error(), want) || said != "" {
 			t.Errorf("%+v: said %q, %v; want %q", what, said, err, want)

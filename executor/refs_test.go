@@ -21,7 +21,9 @@ func advertised(refs ...string) string {
 
 func TestTheTiersOfRefsThatThereAreStay(t *testing.T) {
 	t.Parallel()
-	list := advertised("HEAD", "refs/heads/main", "refs/heads/fix/a-b", "refs/merge-requests/5/head", "refs/merge-requests/6/merge", "refs/pipelines/9", "refs/tags/v1", "refs/tags/v1^{}")
+	list := advertised(
+		"HEAD", "refs/heads/main", "refs/heads/fix/a-b", "refs/merge-requests/5/head", "refs/merge-requests/6/merge", "refs/pipelines/9", "refs/tags/v1", "refs/tags/v1^{}",
+	)
 	tiers, err := tiersOf(strings.NewReader(list))
 	if err != nil {
 		t.Fatal(err)
@@ -31,8 +33,14 @@ func TestTheTiersOfRefsThatThereAreStay(t *testing.T) {
 		return p.Identity().Tier // of a job, whatever the tests of runner say
 	}
 	for _, there := range [][2]string{
-		{"branch", "main"}, {"branch", "fix/a-b"}, {"tag", "v1"}, {"branch", "refs/merge-requests/5/head"}, {"branch", "refs/merge-requests/6/head"},
-		{"branch", "refs/merge-requests/5/merge"}, {"branch", "refs/merge-requests/5/train"}, {"branch", "refs/pipelines/9"},
+		{"branch", "main"},
+		{"branch", "fix/a-b"},
+		{"tag", "v1"},
+		{"branch", "refs/merge-requests/5/head"},
+		{"branch", "refs/merge-requests/6/head"},
+		{"branch", "refs/merge-requests/5/merge"},
+		{"branch", "refs/merge-requests/5/train"},
+		{"branch", "refs/pipelines/9"},
 	} {
 		if !tiers[tierOf(there[0], there[1])] {
 			t.Errorf("%v would go", there)

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -69,10 +70,16 @@ func TestWhoAsksForServeIsNotTakenForIt(t *testing.T) {
 		t.Error("two run for one state directory")
 	}
 	asking()
-	if j.served(t.Context()) || j.served(t.Context()) {
-		t.Error("nobody serves, and a job that has asked is taken for serve")
+	for range 2 { // the second sees the first one's question gone
+		if j.served(t.Context()) {
+			t.Error("nobody serves, and a job that has asked is taken for serve")
+		}
 	}
-	j.tree = tree(filepath.Join(t.TempDir(), "file", "\x00"))
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j.tree = tree(file) // in which no lock can be made
 	if j.served(t.Context()) {
 		t.Error("a lock that cannot be tried is taken for serve")
 	}

@@ -38,8 +38,10 @@ func newPruneCommand(configPath *string) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			flags := cmd.Flags()
-			if what.MaxSize, err = units.RAMInBytes(maxSize); err != nil || flags.Changed("max-size") && what.MaxSize <= 0 {
-				return fmt.Errorf("--max-size %q is no size above 0 such as 500g", maxSize)
+			if flags.Changed("max-size") {
+				if what.MaxSize, err = units.RAMInBytes(maxSize); err != nil || what.MaxSize <= 0 {
+					return fmt.Errorf("--max-size %q is no size above 0 such as 500g", maxSize)
+				}
 			}
 			if flags.Changed("older-than") && what.OlderThan <= 0 {
 				return fmt.Errorf("--older-than %s is not above 0, such as 720h", what.OlderThan)
@@ -59,7 +61,7 @@ func newPruneCommand(configPath *string) *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&what.Store, "store", false, "prune the store, and not this host")
 	flags.DurationVar(&what.OlderThan, "older-than", 0, "what no job has used for so long, such as 720h")
-	flags.StringVar(&maxSize, "max-size", "0", "what was used longest ago, until the layers of the rest take no more than this, such as 500g")
+	flags.StringVar(&maxSize, "max-size", "", "what was used longest ago, until the layers of the rest take no more than this, such as 500g")
 	flags.BoolVar(&what.Unused, "unused", false, "on this host: also unmount and delete every layer that no job uses")
 	flags.StringVar(&what.Project, "project", "", "with --store: only the caches of the project of this ID, or INSTANCE/ID")
 	flags.StringVar(&refs, "refs", "", "with --store and --project: the caches of refs that are not in this file, all that git ls-remote URL prints; - is standard input")

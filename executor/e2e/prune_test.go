@@ -16,7 +16,7 @@ func (h *host) git(args ...string) string {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "git", append([]string{"--git-dir", filepath.Join(h.gitlab.dir, "group/project.git")}, args...)...)
+	cmd := exec.CommandContext(ctx, "git", append([]string{"--git-dir", filepath.Join(h.gitlab.dir, "group", "project.git")}, args...)...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
