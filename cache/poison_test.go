@@ -32,7 +32,7 @@ func TestAnUnprotectedJobChangesNothingThatOthersRead(t *testing.T) {
 	if found, _ := sees(t, hosts[0], ref("own", "evil"), "a", "b"); found != "b" {
 		t.Errorf("its own ref sees %q, want b: else this attack is none", found)
 	}
-	_, err := hosts[0].PruneStore(t.Context(), PruneOptions{}, func(string) {})
+	_, err := hosts[0].PruneStore(t.Context(), PruneOptions{}, func(string) {}, func(string, int, int) {})
 	must(t, err)
 	stranger := request("stranger")
 	stranger.Project = "8"

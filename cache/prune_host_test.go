@@ -13,8 +13,8 @@ import (
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
-// filesBelow are the names, sizes and times of all that is in a folder.
-func filesBelow(t *testing.T, dir string) string {
+// snapshot are the names, sizes and times of all that is in a folder.
+func snapshot(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
 	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -44,7 +44,7 @@ func TestADryRunChangesNothingOnTheHostAndInTheStore(t *testing.T) {
 	if err != nil || len(mounted) != 1 {
 		t.Fatalf("mounted: %v, %v", mounted, err)
 	}
-	host, shared := filesBelow(t, c.Dir), filesBelow(t, remote)
+	host, shared := snapshot(t, c.Dir), snapshot(t, remote)
 	if done, said := pruned(t, c, PruneOptions{OlderThan: time.Hour, DryRun: true}); done != (Pruned{Entries: 1, Waiting: 1}) || !strings.Contains(said, "ref-old") {
 		t.Errorf("store: %+v %q", done, said)
 	}
@@ -55,10 +55,10 @@ func TestADryRunChangesNothingOnTheHostAndInTheStore(t *testing.T) {
 	if is, err := c.driver.Held(t.Context()); err != nil || !slices.Equal(is, mounted) {
 		t.Errorf("%v were mounted, and %v are, %v", mounted, is, err)
 	}
-	if is := filesBelow(t, c.Dir); is != host {
+	if is := snapshot(t, c.Dir); is != host {
 		t.Errorf("the host was\n%s\nand is\n%s", host, is)
 	}
-	if is := filesBelow(t, remote); is != shared {
+	if is := snapshot(t, remote); is != shared {
 		t.Errorf("the store was\n%s\nand is\n%s", shared, is)
 	}
 }
