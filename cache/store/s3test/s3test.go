@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -74,9 +75,7 @@ func start(t testing.TB, name string, with func(address, dir string) (args, env 
 		}
 		if ready(t, address, ended) {
 			t.Cleanup(func() { stop(server, ended) })
-			return store.S3Config{
-				ServerAddress: address, AccessKey: accessKey, SecretKey: secretKey, BucketName: bucket, BucketLocation: region, Insecure: true,
-			}
+			return configOf(address)
 		}
 		stop(server, ended)
 		t.Logf("%s did not start at %s:\n%s", name, address, output.String())
@@ -102,6 +101,12 @@ func launch(server *exec.Cmd) (ended <-chan struct{}, err error) {
 	return done, <-started
 }
 
+func configOf(address string) store.S3Config {
+	return store.S3Config{
+		ServerAddress: address, AccessKey: accessKey, SecretKey: secretKey, BucketName: bucket, BucketLocation: region, Insecure: true,
+	}
+}
+
 // binary is built by a script, since what the servers need does not fit what we need.
 func binary(t testing.TB, name string) string {
 	t.Helper()
@@ -124,13 +129,53 @@ func freeAddress(t testing.TB) string {
 	return listener.Addr().String()
 }
 
-// ready waits until the server has made the bucket.
-func ready(t testing.TB, address string, ended <-chan struct{}) bool {
+func clientOf(t testing.TB, address string) *minio.Client {
 	t.Helper()
 	client, err := minio.New(address, &minio.Options{Creds: credentials.NewStaticV4(accessKey, secretKey, ""), Region: region, MaxRetries: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return client
+}
+
+// MakeBucket makes the bucket, where DropBucket has removed it.
+func MakeBucket(t testing.TB, c store.S3Config) {
+	t.Helper()
+	if err := clientOf(t, c.ServerAddress).MakeBucket(t.Context(), c.BucketName, minio.MakeBucketOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// DropBucket removes the bucket with all that is in it.
+func DropBucket(t testing.TB, c store.S3Config) {
+	t.Helper()
+	RemoveObjects(t, c, "")
+	if err := clientOf(t, c.ServerAddress).RemoveBucket(t.Context(), c.BucketName); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// RemoveObjects removes the objects whose keys end like that, behind everybody's back.
+func RemoveObjects(t testing.TB, c store.S3Config, suffix string) {
+	t.Helper()
+	client := clientOf(t, c.ServerAddress)
+	for o := range client.ListObjectsIter(t.Context(), c.BucketName, minio.ListObjectsOptions{Recursive: true}) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		if !strings.HasSuffix(o.Key, suffix) {
+			continue
+		}
+		if err := client.RemoveObject(t.Context(), c.BucketName, o.Key, minio.RemoveObjectOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// ready waits until the server has made the bucket.
+func ready(t testing.TB, address string, ended <-chan struct{}) bool {
+	t.Helper()
+	client := clientOf(t, address)
 	ctx, cancel := context.WithTimeout(t.Context(), waiting)
 	defer cancel()
 	for ctx.Err() == nil {
