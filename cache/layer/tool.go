@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -48,7 +49,13 @@ func (t *tool) wait() error {
 	case t.ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", t.name, context.Cause(t.ctx))
 	}
-	return fmt.Errorf("%s: %w: %s", t.name, err, strings.TrimSpace(string(t.said)))
+	said := strings.TrimSpace(string(t.said))
+	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT} { // that the host is full is all that is read of it
+		if strings.Contains(strings.ToLower(said), errno.Error()) {
+			return fmt.Errorf("%s: %w: %s: %w", t.name, err, said, errno)
+		}
+	}
+	return fmt.Errorf("%s: %w: %s", t.name, err, said)
 }
 
 func (t *tool) run() error {

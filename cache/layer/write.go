@@ -72,7 +72,8 @@ func makeImage(ctx context.Context, path string, feed func(io.Writer) error) err
 	if fed == nil {
 		fed = buffered.Flush()
 	}
-	if fed != nil {
+	broken := errors.Is(fed, syscall.EPIPE) // it has ended by itself, and says why
+	if fed != nil && !broken {
 		kill() // whatever it would still do is for nothing
 	}
 	_ = stdin.Close()
@@ -80,10 +81,10 @@ func makeImage(ctx context.Context, path string, feed func(io.Writer) error) err
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case fed != nil && (ended == nil || !errors.Is(fed, syscall.EPIPE)):
+	case fed != nil && (ended == nil || !broken):
 		return fed
 	}
-	return ended // also the reason for a broken pipe
+	return ended
 }
 
 // Places in a squashfs image (fs/squashfs/squashfs_fs.h): of the superblock, and of any inode.
