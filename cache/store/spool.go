@@ -50,15 +50,15 @@ func (s *Spool) Get(ctx context.Context, key string, limit int64) ([]byte, error
 			return data, err
 		}
 	}
-	if err := s.down(); err != nil {
-		return nil, err
-	}
-	data, err := s.far.Get(ctx, key, limit)
+	data, err := s.getFar(ctx, key, limit)
 	if err == nil {
 		_ = s.known.Put(ctx, key, data) // if it cannot be kept, it is asked for again
 	}
 	return data, err
 }
+
+// Forget drops the copy of a small object, which is not what it should be: the far store's may be.
+func (s *Spool) Forget(ctx context.Context, key string) error { return s.known.Delete(ctx, key) }
 
 // GetFile implements Store.
 func (s *Spool) GetFile(ctx context.Context, key, path string, have func(int64)) error {

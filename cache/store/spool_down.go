@@ -10,26 +10,51 @@ import (
 )
 
 // A store that does not answer would hold up each call of each job until its limit. So the first listing that fails is
-// remembered on the host for a while, in which nobody asks.
+// remembered on the host for a while, in which nobody asks. So is the first small object that does not come; if it comes broken, that
+// may be its own fault.
 
 const (
-	listLimit = 10 * time.Second // for a listing
-	downFor   = time.Minute
+	answerLimit = 10 * time.Second // for a listing or a small object
+	downFor     = time.Minute
 )
 
 // listFar lists the far store, and learns from it whether that answers.
-func (s *Spool) listFar(ctx context.Context, prefix string, limit int) ([]Object, error) {
-	if err := s.down(); err != nil {
-		return nil, err
-	}
-	bounded, cancel := context.WithTimeoutCause(ctx, listLimit, fmt.Errorf("no answer within %s: %w", listLimit, context.DeadlineExceeded))
-	defer cancel()
-	objects, err := s.far.List(bounded, prefix, limit)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrRefused) {
-		_ = os.MkdirAll(filepath.Dir(s.mark), 0o700)
-		_ = os.WriteFile(s.mark, []byte(err.Error()), 0o600)
-	}
+func (s *Spool) listFar(ctx context.Context, prefix string, limit int) (objects []Object, err error) {
+	err = s.ask(ctx, func(bounded context.Context) error {
+		objects, err = s.far.List(bounded, prefix, limit)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrRefused) {
+			s.noteDown(err)
+		}
+		return err
+	})
 	return objects, err
+}
+
+// getFar reads a small object of the far store, likewise.
+func (s *Spool) getFar(ctx context.Context, key string, limit int64) (data []byte, err error) {
+	err = s.ask(ctx, func(bounded context.Context) error {
+		data, err = s.far.Get(bounded, key, limit)
+		if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+			s.noteDown(err)
+		}
+		return err
+	})
+	return data, err
+}
+
+// ask makes a call that should not take long, unless nobody shall ask.
+func (s *Spool) ask(ctx context.Context, call func(bounded context.Context) error) error {
+	if err := s.down(); err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %s: %w", answerLimit, context.DeadlineExceeded))
+	defer cancel()
+	return call(bounded)
+}
+
+func (s *Spool) noteDown(why error) {
+	_ = os.MkdirAll(filepath.Dir(s.mark), 0o700)
+	_ = os.WriteFile(s.mark, []byte(why.Error()), 0o600)
 }
 
 // down is an error while nobody shall ask.
