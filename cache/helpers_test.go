@@ -25,8 +25,11 @@ func newCache(t *testing.T) *Cache {
 // hostOf is the caches of a new host, which are unmounted at the end of the test.
 func hostOf(t *testing.T, o Options) *Cache {
 	t.Helper()
-	dir := t.TempDir()
-	o.Dir, o.Driver, o.Idle = dir, "image", time.Hour
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	dir := o.Dir
+	o.Driver, o.Idle = "image", time.Hour
 	c := Open(t.Context(), o)
 	t.Cleanup(func() {
 		ctx := context.Background()
@@ -58,6 +61,12 @@ func request(job string) Request {
 		Instance: "gitlab.example.com", Project: "7", Tier: "protected", Job: job, Platform: "linux-amd64-v1", Toolchain: "go1.26.8",
 		Graph: digestOf("a"), Kinds: []string{"build"},
 	}
+}
+
+// guess is what prepare knows of a request: neither image nor sources.
+func guess(r Request) Request {
+	r.Platform, r.Toolchain, r.Graph = "", "", ""
+	return r
 }
 
 // testJob is a job at work.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
 // Entry is what a job tells those after it: which layer it added to the pool, and what it used of the layers that were there. It
@@ -54,7 +56,7 @@ type LayerRef struct {
 const (
 	maxEntries   = 500
 	maxEntrySize = 8 << 20 // bytes
-	readAtOnce   = 16
+	readAtOnce   = 32
 )
 
 func parseEntry(key string, data []byte) (Entry, error) {
@@ -83,10 +85,19 @@ func parseEntry(key string, data []byte) (Entry, error) {
 // journal reads the entries of a pool, the newest first. Entries that cannot be read are left out and told in problems. An error
 // means that the store could not be asked; what this host knows by itself comes with it.
 func (c *Cache) journal(ctx context.Context, p pool) (entries []Entry, problems []error, err error) {
-	objects, unlisted := c.store.List(ctx, p.prefix, maxEntries)
-	if unlisted != nil {
-		unlisted = storeError(ctx, unlisted)
+	objects, err := c.store.List(ctx, p.prefix, maxEntries)
+	if err != nil {
+		err = storeError(ctx, err)
 	}
+	entries, problems = c.entries(ctx, p, objects)
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	return entries, problems, err
+}
+
+// entries reads those of a pool that a listing names.
+func (c *Cache) entries(ctx context.Context, p pool, objects []store.Object) (entries []Entry, problems []error) {
 	all := make([]Entry, len(objects))
 	failed := make([]error, len(objects))
 	var group errgroup.Group
@@ -110,10 +121,7 @@ func (c *Cache) journal(ctx context.Context, p pool) (entries []Entry, problems 
 			problems = append(problems, failed[i])
 		}
 	}
-	if ctx.Err() != nil {
-		return nil, nil, context.Cause(ctx)
-	}
-	return entries, problems, unlisted
+	return entries, problems
 }
 
 func (c *Cache) entry(ctx context.Context, key string) (Entry, error) {
@@ -123,9 +131,18 @@ func (c *Cache) entry(ctx context.Context, key string) (Entry, error) {
 	}
 	data, err := c.verified(key, object)
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, c.distrust(ctx, key, err)
 	}
-	return parseEntry(key, data)
+	e, err := parseEntry(key, data)
+	return e, c.distrust(ctx, key, err)
+}
+
+// distrust has an entry that is wrong read from the store again the next time: what was broken on its way may be right there.
+func (c *Cache) distrust(ctx context.Context, key string, wrong error) error {
+	if wrong == nil || c.spool == nil {
+		return wrong
+	}
+	return errors.Join(wrong, c.spool.Forget(ctx, key))
 }
 
 // storeError gives an error of the store its reason.

@@ -38,15 +38,28 @@ type pool struct {
 	kind   kind.Kind
 }
 
+// pools are those that a request reads, by kind, and of each kind the upper tier first.
+func (r Request) pools() (all []pool) {
+	for _, name := range r.Kinds {
+		for _, tier := range r.tiers() {
+			all = append(all, r.pool(tier, name))
+		}
+	}
+	return all
+}
+
 // pool names one of the pools that a request reads.
 func (r Request) pool(tier, kindName string) pool {
 	p := pool{tier: strings.Join([]string{keyVersion, r.Instance, r.Project, tier, ""}, "/"), kind: kinds[kindName]}
-	p.prefix = p.tier + kindName + "/"
+	p.prefix = p.ofKind()
 	if kindName == kind.Build().Name() { // modules are the same for every platform and toolchain
 		p.prefix += r.Platform + "/" + r.Toolchain + "/"
 	}
 	return p
 }
+
+// ofKind is the prefix of all pools of the same kind and tier.
+func (p pool) ofKind() string { return p.tier + p.kind.Name() + "/" }
 
 func (p pool) layerKey(digest string) string { return p.tier + "layers/" + digest + ".sqfs" }
 

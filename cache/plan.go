@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"time"
@@ -33,6 +34,10 @@ type held struct {
 
 const planName = "plan.json"
 
+func newPlan(r Request) *plan {
+	return &plan{Request: r, Created: time.Now(), Reasons: map[string]Reason{}}
+}
+
 func (p *plan) digests() []string {
 	digests := make([]string, len(p.Layers))
 	for i, l := range p.Layers {
@@ -53,10 +58,25 @@ func (p *plan) recall(before *plan) {
 	}
 }
 
-// drop forgets a layer that cannot be had. One that is damaged is taken off the journal by Save, where that is the tier's own.
+// add appends layers of a pool. Two tiers may have saved the same one, and no overlay takes a layer twice.
+func (p *plan) add(from pool, layers []LayerRef) {
+	for _, l := range layers {
+		if !slices.Contains(p.digests(), l.Digest) {
+			p.Layers = append(p.Layers, held{LayerRef: l, Kind: from.kind.Name(), Tier: path.Base(from.tier)})
+		}
+	}
+}
+
+// drop forgets a layer that cannot be had, which becomes what is said of its kind. One that is damaged is taken off the journal by
+// Save, where that is the tier's own.
 func (p *plan) drop(digest string, why error) {
+	reason := ReasonOf(why)
 	for _, l := range p.Layers {
-		if l.Digest == digest && l.Tier == p.Request.Tier && ReasonOf(why) == Corrupt {
+		if l.Digest != digest {
+			continue
+		}
+		p.Reasons[l.Kind] = reason
+		if l.Tier == p.Request.Tier && reason == Corrupt {
 			p.Damaged = append(p.Damaged, l)
 		}
 	}

@@ -18,17 +18,14 @@ func (c *Cache) Prefetch(ctx context.Context, dir string, r Request) error {
 		return nil
 	}
 	r.Mode = NoSave // should the job be killed before Restore there is nothing to save
-	p := &plan{Request: r}
+	p := newPlan(r)
 	var problems []error
-	for _, name := range r.Kinds {
-		for _, tier := range r.tiers() {
-			layers, cold, err := c.latest(ctx, r.pool(tier, name))
-			problems = append(problems, err)
-			p.Cold = max(p.Cold, cold)
-			for _, l := range layers {
-				p.Layers = append(p.Layers, held{LayerRef: l, Kind: name, Tier: tier})
-			}
-		}
+	pools := r.pools()
+	for i, journal := range inParallel(ctx, pools, c.latest) {
+		problems = append(append(problems, journal.problems...), journal.err)
+		p.Cold = max(p.Cold, coldest(journal.entries))
+		layers, _ := living(journal.entries, "", maxDepth)
+		p.add(pools[i], layers)
 	}
 	problems = append(problems, c.weigh(ctx, p))
 	if len(p.Layers) == 0 {
@@ -42,36 +39,32 @@ func (c *Cache) Prefetch(ctx context.Context, dir string, r Request) error {
 	return errors.Join(problems...)
 }
 
-// latest are the layers of the newest pool of one kind and tier, and what is known there of cold jobs.
-func (c *Cache) latest(ctx context.Context, p pool) ([]LayerRef, float64, error) {
-	if p.kind.Name() == kind.Build().Name() {
-		p.prefix = p.tier + p.kind.Name() + "/"
-		objects, err := c.store.List(ctx, p.prefix, maxEntries)
-		if err != nil {
-			return nil, 0, storeError(ctx, err)
-		}
-		newest := ""
-		for _, o := range objects {
-			if name := path.Base(o.Key); entryName.MatchString(name) && (newest == "" || name < newest) {
-				newest, p.prefix = name, path.Dir(o.Key)+"/"
-			}
-		}
-		if newest == "" {
-			return nil, 0, nil
+// latest is the journal of the newest pool of one kind and tier, whatever its platform and toolchain.
+func (c *Cache) latest(ctx context.Context, p pool) ([]Entry, []error, error) {
+	if p.kind.Name() != kind.Build().Name() {
+		return c.journal(ctx, p)
+	}
+	objects, err := c.store.List(ctx, p.ofKind(), maxEntries)
+	if err != nil {
+		err = storeError(ctx, err)
+	}
+	newest := ""
+	for _, o := range objects {
+		if name := path.Base(o.Key); entryName.MatchString(name) && (newest == "" || name < newest) {
+			newest, p.prefix = name, path.Dir(o.Key)+"/"
 		}
 	}
-	entries, problems, err := c.journal(ctx, p)
-	layers, _ := living(entries, "", maxDepth)
-	return layers, coldest(entries), errors.Join(append(problems, err)...)
+	entries, problems := c.entries(ctx, p, objects)
+	return entries, problems, err
 }
 
-// journals reads several journals at the same time, since each takes a far store two round trips.
-func (c *Cache) journals(ctx context.Context, pools []pool) []read {
+// inParallel reads several journals at the same time, since each takes a far store two round trips.
+func inParallel(ctx context.Context, pools []pool, journal func(context.Context, pool) ([]Entry, []error, error)) []read {
 	all := make([]read, len(pools))
 	var group errgroup.Group
 	for i, p := range pools {
 		group.Go(func() error {
-			all[i].entries, all[i].problems, all[i].err = c.journal(ctx, p)
+			all[i].entries, all[i].problems, all[i].err = journal(ctx, p)
 			return nil
 		})
 	}

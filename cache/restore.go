@@ -6,16 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
 // maxDepth is how many layers of one pool are mounted. The kernel takes 500 in all (fs/overlayfs/super.c, OVL_MAX_STACK);
@@ -66,6 +68,9 @@ func (c *Cache) restore(ctx context.Context, dir string, r Request) (Restored, e
 	if err := c.lease(ctx, dir, p); err != nil { // with what could be had
 		return Restored{}, err
 	}
+	if err := c.room(); err != nil {
+		return Restored{}, err
+	}
 	if err := c.driver.Mount(ctx, work, p.digests()); err != nil {
 		return Restored{}, err
 	}
@@ -75,6 +80,21 @@ func (c *Cache) restore(ctx context.Context, dir string, r Request) (Restored, e
 		}
 	}
 	return p.summary(work, problems), nil
+}
+
+// leastRoom is what has to be free on the host for a job's caches, in bytes: a job that finds no space in them fails, and without
+// them it may not.
+const leastRoom = 256 << 20
+
+func (c *Cache) room() error {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(c.Dir, &stat); err != nil {
+		return fmt.Errorf("free space of %s: %w", c.Dir, err)
+	}
+	if free := stat.Bavail * uint64(stat.Bsize); free < leastRoom {
+		return Because(DiskFull, "%s has %s free, and a job's caches need %s: make space there, or lower max_size", c.Dir, humanize.Bytes(free), humanize.Bytes(leastRoom))
+	}
+	return nil
 }
 
 // fetched chooses the layers, leases them and brings them to the host. If one has gone meanwhile, another job may have replaced it:
@@ -109,27 +129,20 @@ func (c *Cache) fetched(ctx context.Context, dir string, r Request) (*plan, []er
 
 // choose reads the journals and decides about the layers. A journal that cannot be read costs its layers and no more.
 func (c *Cache) choose(ctx context.Context, r Request) (*plan, []error) {
-	p := &plan{Request: r, Created: time.Now(), Reasons: map[string]Reason{}}
+	p := newPlan(r)
 	if r.Mode == FromNewest {
 		for _, name := range r.Kinds {
 			p.Reasons[name] = Refreshed
 		}
 		return p, nil
 	}
-	tiers := r.tiers()
-	var pools []pool
-	for _, name := range r.Kinds {
-		for _, tier := range tiers {
-			pools = append(pools, r.pool(tier, name))
-		}
-	}
-	journals := c.journals(ctx, pools)
+	journals := inParallel(ctx, r.pools(), c.journal)
 	for _, j := range journals {
 		p.Cold = max(p.Cold, coldest(j.entries))
 	}
 	var problems []error
 	for i, name := range r.Kinds {
-		reason, bad := c.chooseKind(ctx, p, name, journals[i*len(tiers):])
+		reason, bad := c.chooseKind(ctx, p, name, journals[i*len(r.tiers()):])
 		p.Reasons[name] = reason
 		problems = append(problems, bad...)
 	}
@@ -143,15 +156,14 @@ func (c *Cache) chooseKind(ctx context.Context, p *plan, name string, journals [
 	for i, tier := range p.Request.tiers() {
 		of := journals[i]
 		problems = append(problems, of.problems...)
-		if of.err != nil {
+		switch {
+		case of.err != nil:
 			failed, problems = ReasonOf(of.err), append(problems, of.err)
+		case len(of.entries) == 0 && len(of.problems) > 0: // there is something, and nothing of it can be used
+			failed = ReasonOf(of.problems[0])
 		}
 		layers, exact := living(of.entries, p.Request.Graph, maxDepth)
-		for _, l := range layers {
-			if !slices.Contains(p.digests(), l.Digest) { // both tiers may have saved the same; no overlay has a layer twice
-				p.Layers = append(p.Layers, held{LayerRef: l, Kind: name, Tier: tier})
-			}
-		}
+		p.add(p.Request.pool(tier, name), layers)
 		switch {
 		case exact:
 			reason = Exact
@@ -168,111 +180,32 @@ func (c *Cache) chooseKind(ctx context.Context, p *plan, name string, journals [
 // whyNothing tells a project's first job from one on another platform or toolchain. It is only for people, so what fails on the
 // way is no problem.
 func (c *Cache) whyNothing(ctx context.Context, r Request, name string) Reason {
-	holds := func(prefix string) bool {
-		objects, err := c.store.List(ctx, prefix, 1)
-		return err == nil && len(objects) > 0
+	if name != kind.Build().Name() { // for others there is but one pool, which is empty
+		return FirstRun
 	}
-	found := FirstRun
-	for _, tier := range r.tiers() {
-		base := r.pool(tier, name).tier + name + "/"
-		if holds(base + r.Platform + "/") {
-			return NewToolchain
-		}
-		if holds(base) {
-			found = NewPlatform
-		}
-	}
-	return found
-}
-
-const fetchAtOnce = 4
-
-// fetch brings the plan's layers to the host. One that cannot be had is dropped from the plan and told in failed.
-func (c *Cache) fetch(ctx context.Context, p *plan) (failed []error, err error) {
-	began := time.Now()
-	var mu sync.Mutex
-	var bytes, lacking int64
+	tiers := r.tiers()
+	found := make([]Reason, len(tiers))
 	var group errgroup.Group
-	group.SetLimit(fetchAtOnce)
-	for i := range p.Layers {
-		l := &p.Layers[i]
+	for i, tier := range tiers {
 		group.Go(func() error {
-			if c.host.Touch(l.Digest) == nil {
-				return nil // it is here
-			}
-			pool := p.Request.pool(l.Tier, l.Kind)
-			err := c.host.Adopt(ctx, l.Digest, func(path string, have func(int64)) error {
-				return c.store.GetFile(ctx, pool.layerKey(l.Digest), path, have)
-			})
-			mu.Lock()
-			defer mu.Unlock()
-			lacking += l.Size
-			if err == nil {
-				l.FromStore = true
-				bytes += l.Size
-			} else {
-				failed = append(failed, &lost{l.Digest, fetchError(ctx, err)})
+			of := r.pool(tier, name).ofKind()
+			objects, _ := c.store.List(ctx, of, maxEntries)
+			switch {
+			case slices.ContainsFunc(objects, func(o store.Object) bool { return strings.HasPrefix(o.Key, of+r.Platform+"/") }):
+				found[i] = NewToolchain
+			case len(objects) > 0:
+				found[i] = NewPlatform
 			}
 			return nil
 		})
 	}
 	_ = group.Wait()
-	if ctx.Err() != nil {
-		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-			err = c.noteRate(lacking/2, time.Since(began))
-		}
-		return nil, errors.Join(context.Cause(ctx), err)
-	}
-	if err := c.noteRate(bytes, time.Since(began)); err != nil {
-		return nil, err
-	}
-	for _, err := range failed {
-		if errors.Is(err, os.ErrPermission) || ReasonOf(err) == DiskFull {
-			return nil, err // of the host: it would be the same for all
-		}
-		var l *lost
-		if errors.As(err, &l) {
-			p.drop(l.digest, l.err)
+	for _, reason := range []Reason{NewToolchain, NewPlatform} {
+		if slices.Contains(found, reason) {
+			return reason
 		}
 	}
-	return failed, nil
-}
-
-// lost says which layer cannot be had.
-type lost struct {
-	digest string
-	err    error
-}
-
-func (l *lost) Error() string { return fmt.Sprintf("layer %.12s: %v", l.digest, l.err) }
-func (l *lost) Unwrap() error { return l.err }
-
-func fetchError(ctx context.Context, err error) error {
-	var known *failure
-	switch {
-	case errors.Is(err, layer.ErrCorrupt), errors.As(err, &known), ReasonOf(err) != Bug:
-		return err
-	case errors.Is(err, fs.ErrNotExist):
-		return Because(Corrupt, "an entry names it and the store does not have it: %w", err)
-	}
-	return storeError(ctx, err)
-}
-
-// readable makes every layer of the plan readable, so that one that is damaged costs itself alone.
-func (c *Cache) readable(ctx context.Context, p *plan) (problems []error, err error) {
-	for _, digest := range p.digests() {
-		_, err := c.driver.Layer(ctx, digest)
-		switch {
-		case err == nil:
-		case errors.Is(err, layer.ErrCorrupt), errors.Is(err, fs.ErrNotExist):
-			bad := &lost{digest, Because(Corrupt, "%w", err)}
-			p.drop(digest, bad)
-			problems = append(problems, bad, c.host.Remove(digest))
-		default:
-			return nil, err
-		}
-	}
-	return slices.DeleteFunc(problems, func(err error) bool { return err == nil }), nil
+	return FirstRun
 }
 
 func (p *plan) summary(work layer.Work, problems []error) Restored {

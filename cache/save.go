@@ -196,7 +196,7 @@ func (s *saving) publish(ctx context.Context, root *os.Root, items []kind.Item) 
 	if err != nil {
 		s.saved.Problems = append(s.saved.Problems, err)
 	}
-	items, err = s.withoutKnown(ctx, entries, items)
+	items, err = s.withoutKnown(ctx, p, entries, items)
 	if err != nil {
 		return err
 	}
@@ -224,9 +224,12 @@ func (s *saving) publish(ctx context.Context, root *os.Root, items []kind.Item) 
 	return c.noteGrown(p)
 }
 
+// othersLimit is for fetching what others have saved meanwhile.
+const othersLimit = 10 * time.Second
+
 // withoutKnown leaves out what other jobs have saved since the restore. A layer of theirs that cannot be had, or that would take long to
 // fetch, only means that some things are kept twice.
-func (s *saving) withoutKnown(ctx context.Context, entries []Entry, items []kind.Item) ([]kind.Item, error) {
+func (s *saving) withoutKnown(ctx context.Context, p pool, entries []Entry, items []kind.Item) ([]kind.Item, error) {
 	if len(items) == 0 || s.plan.Request.Mode == FromNewest {
 		return items, nil
 	}
@@ -236,15 +239,17 @@ func (s *saving) withoutKnown(ctx context.Context, entries []Entry, items []kind
 	}
 	c := s.cache
 	layers, _ := living(entries, s.plan.Request.Graph, maxDepth)
-	others := &plan{Request: s.plan.Request}
-	for _, l := range layers {
-		if !had[l.Digest] && c.atHand(l) {
-			others.Layers = append(others.Layers, held{LayerRef: l, Kind: s.kind.Name(), Tier: s.plan.Request.Tier})
-		}
-	}
-	failed, err := c.fetch(ctx, others)
-	if err != nil {
-		return nil, err
+	others := newPlan(s.plan.Request)
+	others.add(p, slices.DeleteFunc(layers, func(l LayerRef) bool { return had[l.Digest] || !c.atHand(l) }))
+	bounded, cancel := context.WithTimeoutCause(ctx, othersLimit, context.DeadlineExceeded)
+	defer cancel()
+	failed, err := c.fetch(bounded, others)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		s.saved.Problems = append(s.saved.Problems, err)
+		return items, nil
 	}
 	s.saved.Problems = append(s.saved.Problems, failed...)
 	known := map[string]kind.Item{}

@@ -234,9 +234,7 @@ func TestWhatIsPrefetchedIsThereBeforeTheSourcesAreAndCountsAsFetched(t *testing
 
 	r := request("3")
 	dir := filepath.Join(b.Dir, "jobs", r.Instance, r.Job)
-	guess := r
-	guess.Platform, guess.Toolchain, guess.Graph = "", "", ""
-	must(t, b.Prefetch(t.Context(), dir, guess))
+	must(t, b.Prefetch(t.Context(), dir, guess(r)))
 	files, err := b.host.Files()
 	if err != nil || len(files) != 1 {
 		t.Fatalf("prefetched %v, %v; want the layer of the newest toolchain", files, err)
@@ -249,7 +247,7 @@ func TestWhatIsPrefetchedIsThereBeforeTheSourcesAreAndCountsAsFetched(t *testing
 	j.end()
 
 	killed := filepath.Join(b.Dir, "jobs", r.Instance, "4")
-	must(t, b.Prefetch(t.Context(), killed, guess))
+	must(t, b.Prefetch(t.Context(), killed, guess(r)))
 	must(t, b.Abandon(t.Context(), killed))
 	if left, _ := filepath.Glob(filepath.Join(b.Dir, salvageFolder, "*")); len(left) > 0 {
 		t.Errorf("a job that got nowhere left %v", left)
