@@ -81,7 +81,7 @@ func restoredLine(got cache.Restored) string {
 		begin = "empty (" + string(got.Reason) + ")"
 	}
 	if base[got.Reason] == "" && got.Layers > 0 {
-		begin = "what this host knows of (" + string(got.Reason) + ")"
+		begin = "what could be had (" + string(got.Reason) + ")"
 	}
 	if got.Layers == 0 {
 		return fmt.Sprintf("%s, ready in %.2f s", begin, got.Seconds)

@@ -3,15 +3,10 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -96,40 +91,10 @@ func TestAHostThatHasNeverSeenAProjectIsWarmFromItsFirstJob(t *testing.T) {
 	}
 }
 
-// faults stands between a host and its bucket.
-type faults struct {
-	down atomic.Bool
-	http.Handler
-}
-
-func (f *faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f.down.Load() {
-		panic(http.ErrAbortHandler)
-	}
-	f.Handler.ServeHTTP(w, r)
-}
-
-func faultyBucket(t *testing.T) (store.S3Config, *faults) {
-	t.Helper()
-	c := s3test.Versity(t)
-	target := &url.URL{Scheme: "http", Host: c.ServerAddress}
-	// The signature of a request holds its Host, which SetURL would change.
-	f := &faults{Handler: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host }}}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: f, ReadHeaderTimeout: time.Minute}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
-	c.ServerAddress = listener.Addr().String()
-	return c, f
-}
-
 func TestWithoutItsStoreAHostWorksAndSendsLater(t *testing.T) {
 	t.Parallel()
-	config, faults := faultyBucket(t)
-	faults.down.Store(true)
+	proxy, config := s3test.NewProxy(t, s3test.Versity(t))
+	proxy.Break(s3test.Abort)
 	a := newGoHost(t, bucket(config))
 	r, f := a.ran(a.goJob("go build ./sum"))
 	if f.Reason != "store_unreachable" || f.Missed != 2 || f.Saved == 0 {
@@ -141,7 +106,7 @@ func TestWithoutItsStoreAHostWorksAndSendsLater(t *testing.T) {
 		t.Errorf("still without a store: %s", f)
 	}
 
-	faults.down.Store(false)
+	proxy.Break(nil)
 	if err := os.Remove(filepath.Join(a.StateDir, "spool", ".down")); err != nil { // as time would
 		t.Fatal(err)
 	}
