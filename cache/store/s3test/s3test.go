@@ -41,13 +41,18 @@ func Versity(t testing.TB) store.S3Config {
 func MinIO(t testing.TB) store.S3Config {
 	t.Helper()
 	return start(t, "minio", func(address, dir string) ([]string, []string) {
-		return []string{"server", "--quiet", "--address", address, "--config-dir", filepath.Join(dir, "config"), filepath.Join(dir, "objects")},
-			[]string{
-				"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey,
-				"MINIO_BROWSER=off", "MINIO_UPDATE=off", // no second port, no call to its maker
-				"MINIO_CI_CD=on", // takes a folder on the root disk
-			}
+		return minioServer(address, dir, filepath.Join(dir, "objects"))
 	})
+}
+
+// minioServer is the command line of a MinIO, and its environment.
+func minioServer(address, dir string, drives ...string) (args, env []string) {
+	return append([]string{"server", "--quiet", "--address", address, "--config-dir", filepath.Join(dir, "config")}, drives...),
+		[]string{
+			"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey,
+			"MINIO_BROWSER=off", "MINIO_UPDATE=off", // no second port, no call to its maker
+			"MINIO_CI_CD=on", // takes a folder on the root disk
+		}
 }
 
 // Limits of a start. A port that was free may be taken before the server has it: then the server ends, and the next one gets another.
@@ -63,42 +68,49 @@ func start(t testing.TB, name string, with func(address, dir string) (args, env 
 		address := freeAddress(t)
 		dir := t.TempDir()
 		args, env := with(address, dir)
-		// Not CommandContext: the test's context ends before its cleanups, which may still need the server.
-		server := exec.Command(program, args...) //nolint:gosec,noctx // one of ours, ended by stop
-		server.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
-		var output bytes.Buffer
-		server.Stdout, server.Stderr = &output, &output
-		server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that runs out of time cleans nothing up
-		ended, err := launch(server)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ready(t, address, ended) {
-			t.Cleanup(func() { stop(server, ended) })
+		server := launch(t, program, dir, args, env)
+		if server.ready(t, address) {
+			t.Cleanup(server.stop)
 			return configOf(address)
 		}
-		stop(server, ended)
-		t.Logf("%s did not start at %s:\n%s", name, address, output.String())
+		server.stop()
+		t.Logf("%s did not start at %s:\n%s", name, address, server.output.String())
 	}
 	t.Fatalf("%s does not start", name)
 	return store.S3Config{}
 }
 
+// server is one that runs.
+type server struct {
+	*exec.Cmd
+	output bytes.Buffer
+	ended  chan struct{}
+}
+
 // launch starts a server on a thread that lives as long as it does: its parent, in the eyes of prctl(2), is the thread that started it, and
 // threads end with goroutines that changed them, as those that mount do.
-func launch(server *exec.Cmd) (ended <-chan struct{}, err error) {
-	started, done := make(chan error), make(chan struct{})
+func launch(t testing.TB, program, home string, args, env []string) *server {
+	t.Helper()
+	// Not CommandContext: the test's context ends before its cleanups, which may still need the server.
+	s := &server{Cmd: exec.Command(program, args...), ended: make(chan struct{})} //nolint:gosec,noctx // one of ours, ended by stop
+	s.Env = append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}, env...)
+	s.Stdout, s.Stderr = &s.output, &s.output
+	s.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that runs out of time cleans nothing up
+	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		defer close(done)
-		err := server.Start()
+		defer close(s.ended)
+		err := s.Start()
 		started <- err
 		if err == nil {
-			_ = server.Wait()
+			_ = s.Wait()
 		}
 	}()
-	return done, <-started
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func configOf(address string) store.S3Config {
@@ -172,19 +184,19 @@ func RemoveObjects(t testing.TB, c store.S3Config, suffix string) {
 	}
 }
 
-// ready waits until the server has made the bucket.
-func ready(t testing.TB, address string, ended <-chan struct{}) bool {
+// ready waits until the server has made the bucket, or has it.
+func (s *server) ready(t testing.TB, address string) bool {
 	t.Helper()
 	client := clientOf(t, address)
 	ctx, cancel := context.WithTimeout(t.Context(), waiting)
 	defer cancel()
 	for ctx.Err() == nil {
 		err := client.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
-		if err == nil {
+		if err == nil || minio.ToErrorResponse(err).Code == minio.BucketAlreadyOwnedByYou {
 			return true
 		}
 		select {
-		case <-ended:
+		case <-s.ended:
 			return false
 		case <-time.After(50 * time.Millisecond):
 		}
@@ -193,7 +205,7 @@ func ready(t testing.TB, address string, ended <-chan struct{}) bool {
 }
 
 // stop ends a server; nothing that it holds is wanted any more.
-func stop(server *exec.Cmd, ended <-chan struct{}) {
-	_ = server.Process.Kill()
-	<-ended
+func (s *server) stop() {
+	_ = s.Process.Kill()
+	<-s.ended
 }
