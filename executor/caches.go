@@ -52,7 +52,7 @@ func (j *job) restoreCaches(ctx context.Context) error {
 		j.sayNoCaches(reason, nil)
 		return j.store.update(func(r *Record) { r.Caches = Caches{Decided: true, Reason: reason} })
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, j.settings.Cache.RestoreTimeout.Duration, context.DeadlineExceeded)
+	limited, cancel := limitedBy(ctx, "restore_timeout", j.settings.Cache.RestoreTimeout.Duration)
 	defer cancel()
 	restored, err := j.caches.Restore(limited, j.store.dir, request)
 	if ctx.Err() != nil {
@@ -69,6 +69,11 @@ func (j *job) restoreCaches(ctx context.Context) error {
 			Platform: request.Platform,
 		}
 	})
+}
+
+// limitedBy gives a step the time of a setting, and an error that names it.
+func limitedBy(ctx context.Context, setting string, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("it takes longer than %s in [cache], which is %s: %w", setting, d, context.DeadlineExceeded))
 }
 
 // cacheRequest decides what the job gets of caches; a reason says why nothing.
@@ -221,7 +226,7 @@ func (j *job) saveCaches(ctx context.Context) {
 			return // cleanup removes the container, after which they have; the next prepare saves
 		}
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, j.settings.Cache.SaveTimeout.Duration, context.DeadlineExceeded)
+	limited, cancel := limitedBy(ctx, "save_timeout", j.settings.Cache.SaveTimeout.Duration)
 	defer cancel()
 	saved, err := j.caches.Save(limited, j.store.dir, record.Failed == nil)
 	if err == nil {
