@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,7 +60,7 @@ func TestAClusterThatLosesANodeForAWhileLosesNothing(t *testing.T) {
 		c.sends(t)
 	}
 	cluster.Kill(2) // what was saved while the one was away is whole without another one too
-	all := append(words[0], words[1]...)
+	all := slices.Concat(words...)
 	bucket, err := store.NewS3(config)
 	must(t, err)
 	if found, reason := sees(t, farHost(t, bucket), request("last"), all...); found != strings.Join(all, "") || reason != Exact {

@@ -92,7 +92,9 @@ func Answer(status int, code string) Fault {
 }
 
 // Abort closes the connection.
-func Abort(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
+func Abort(http.ResponseWriter, *http.Request, http.Handler) {
+	panic(http.ErrAbortHandler) //nolint:forbidigo // how a handler closes its connection
+}
 
 // Hang never answers.
 func Hang(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
