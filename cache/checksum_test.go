@@ -131,6 +131,7 @@ func TestAnswersOfTheChecksumDatabaseGoFromJobToJob(t *testing.T) {
 				j.fetchMod(r.Job)
 				j.read(reads)
 				j.end()
+				must(t, c.Tend(t.Context(), false))
 			}
 			entries, _, err := c.journal(t.Context(), modules("").pool("protected", "modules"))
 			if err != nil || !slices.ContainsFunc(entries, func(e Entry) bool { return e.Job == "compaction" }) {
