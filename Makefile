@@ -84,6 +84,20 @@ bench-peers: bin/bench ## measure restores and saves of caddy's caches beside Gi
 bench-commits: bin/bench ## measure what fifty commits to caddy in a row cost, and what the caches grow to (root, 20 minutes)
 	@bin/bench -commits 50 $(BENCH_FLAGS)
 
+.PHONY: bench-overhead
+bench-overhead: setup build ## measure a job that does nothing beside GitLab's docker executor (root, 5 minutes)
+	$(call step,images,scripts/job-image.sh; scripts/helper-image.sh; scripts/test-images.sh)
+	$(call step,GitLab Runner for the benchmark,testdata/runner/build.sh)
+	@GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
+		go test -count=1 -timeout 20m -tags parity,bench ./executor/e2e -run TestTimesOfATrivialJob -v | grep x
+
+.PHONY: test-parity
+test-parity: setup build ## run jobs under GitLab's docker executor and ours, and compare
+	$(call step,images,scripts/job-image.sh; scripts/helper-image.sh; scripts/test-images.sh)
+	$(call step,GitLab Runner for the tests,testdata/runner/build.sh)
+	$(call step,parity,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
+		go test -count=1 -timeout 30m -parallel 4 -tags parity ./executor/e2e -run UnderTheDockerExecutor)
+
 .PHONY: bin/bench
 bin/bench: setup
 	$(call step,MinIO for the benchmark,GCFLAGS= testdata/s3/build.sh .cache/s3)

@@ -139,6 +139,7 @@ type result struct {
 	State         string `json:"state"`
 	FailureReason string `json:"failure_reason"`
 	ExitCode      int    `json:"exit_code"`
+	Seconds       float64
 	Error         string `json:"error"`
 	Log           string
 }

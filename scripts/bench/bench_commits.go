@@ -133,7 +133,7 @@ func (h *commitHost) commit(ctx context.Context, job, project string) (c Commit,
 		return c, err
 	}
 	saved, err := h.caches.Save(ctx, folder, true)
-	if err = errors.Join(append(saved.Problems, err)...); err != nil {
+	if err := errors.Join(append(saved.Problems, err)...); err != nil {
 		return c, err
 	}
 	c.Save, c.Hit, c.New = saved.Seconds, *saved.Build.Hit, *saved.Build.New
