@@ -76,6 +76,9 @@ func (d *decoder) leaf(key string, value toml.Primitive, field reflect.Value) {
 	d.raw[key] = d.plain(value)
 	fresh := reflect.New(field.Type())
 	err := d.meta.PrimitiveDecode(value, fresh.Interface())
+	if _, ok := d.raw[key].(map[string]any); !ok && field.Kind() == reflect.Map {
+		err = errors.New("no table") // of which the library makes an empty one
+	}
 	var refused toml.ParseError // in which the library wraps what a leaf type of ours says, but no wrong type
 	switch {
 	case err == nil:
@@ -89,6 +92,10 @@ func (d *decoder) leaf(key string, value toml.Primitive, field reflect.Value) {
 
 // unknown records a key that does not exist. Its value is not shown: a misspelt key may hold a secret.
 func (d *decoder) unknown(prefix, key string) {
+	if why := refused[key]; why != "" {
+		d.add(key, nil, "%s", why)
+		return
+	}
 	if near := nearest(key, d.known); near != "" {
 		d.add(key, nil, "unknown key; did you mean %s?", near)
 		return
@@ -194,6 +201,11 @@ func kindName(of reflect.Type) string {
 		return "a whole number without quotes"
 	case reflect.Bool:
 		return "true or false, without quotes"
+	case reflect.Map:
+		if of.Elem().Kind() == reflect.Slice {
+			return `a table of lists of strings, such as { "a" = ["b"] }`
+		}
+		return `a table of strings, such as { "a" = "b" }`
 	case reflect.Slice:
 		return `a list of strings, such as ["a", "b"]`
 	default:

@@ -63,11 +63,13 @@ type report struct {
 	found []Problem
 }
 
-// add records a problem with a key. The value shown is what the file has, save for a list: there it is the bad element.
+// add records a problem with a key. The value shown is what the file has, save for a list or a table: there it is the bad element.
 // A nil value is not shown.
 func (r *report) add(key string, value any, format string, args ...any) {
 	written, ok := r.raw[key]
-	if _, list := written.([]any); ok && (!list || value == nil) {
+	_, list := written.([]any)
+	_, table := written.(map[string]any)
+	if ok && (value == nil || (!list && !table)) {
 		value = written
 	}
 	r.addAt(r.lines[key], key, value, format, args...)

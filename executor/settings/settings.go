@@ -14,7 +14,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -83,52 +82,6 @@ func (s *Settings) StoreDir() string {
 	return filepath.Join(s.StateDir, "store")
 }
 
-// Docker says how the containers of a job are made.
-type Docker struct {
-	// Host is the socket of the Docker daemon.
-	Host string `toml:"host"`
-	// Image runs jobs that name none; empty means that each job has to name one.
-	Image string `toml:"image,omitempty"`
-	// HelperImage runs GitLab Runner's own scripts: git, artifacts, caches.
-	HelperImage string `toml:"helper_image"`
-	// RunnerBinary is a gitlab-runner on this host to mount into the helper container; empty means the image's own.
-	RunnerBinary string `toml:"runner_binary,omitempty"`
-
-	// PullPolicy is tried in order; a job's own pull_policy takes its place.
-	PullPolicy StringOrList `toml:"pull_policy"`
-	// AllowedPullPolicies are those that may be used; none means those of PullPolicy.
-	AllowedPullPolicies []string `toml:"allowed_pull_policies,omitempty"`
-	// AllowedImages are doublestar patterns of the images that jobs may name; none means any.
-	AllowedImages []string `toml:"allowed_images,omitempty"`
-	// AllowedServices is AllowedImages for services.
-	AllowedServices []string `toml:"allowed_services,omitempty"`
-
-	// Memory, CPUs and PidsLimit bound the build container; 0 means no bound.
-	Memory    Bytes `toml:"memory,omitzero"`
-	CPUs      CPUs  `toml:"cpus,omitzero"`
-	PidsLimit int   `toml:"pids_limit,omitzero"`
-	// ShmSize is the size of /dev/shm; 0 means Docker's default.
-	ShmSize Bytes `toml:"shm_size,omitzero"`
-
-	// Volumes are source:path[:options], or a path in the container alone.
-	Volumes []string `toml:"volumes,omitempty"`
-	// ExtraHosts are name:address lines for /etc/hosts.
-	ExtraHosts []string `toml:"extra_hosts,omitempty"`
-	// DNS are the addresses of the name servers; none means Docker's.
-	DNS []string `toml:"dns,omitempty"`
-	// User runs the job's scripts; empty means the image's user.
-	User string `toml:"user,omitempty"`
-
-	// WaitForServicesTimeout is in seconds, as in GitLab Runner: above 0, or -1 for no wait at all.
-	WaitForServicesTimeout int `toml:"wait_for_services_timeout"`
-	// PullTimeout bounds the pull of one image.
-	PullTimeout Duration `toml:"pull_timeout"`
-	// StartTimeout bounds the creation and start of one container.
-	StartTimeout Duration `toml:"start_timeout"`
-	// StopTimeout is the time between TERM and KILL for a job's processes.
-	StopTimeout Duration `toml:"stop_timeout"`
-}
-
 // Log says what the operator log holds and where it goes.
 type Log struct {
 	// Level is the least severe level that is logged.
@@ -145,16 +98,6 @@ const (
 	FormatJSON = "json"
 )
 
-// The pull policies of GitLab Runner.
-const (
-	PullAlways       = "always"
-	PullIfNotPresent = "if-not-present"
-	PullNever        = "never"
-)
-
-// defaultWaitForServices is DefaultWaitForServicesTimeout of GitLab Runner (common/consts.go), in seconds.
-const defaultWaitForServices = 30
-
 // Default returns the settings of an empty file.
 func Default() *Settings {
 	return &Settings{
@@ -165,26 +108,9 @@ func Default() *Settings {
 			Kinds: []string{KindModules, KindBuild}, Driver: DriverAuto,
 			RestoreTimeout: Duration{30 * time.Second}, SaveTimeout: Duration{2 * time.Minute},
 		},
-		Docker: Docker{
-			Host:                   "unix:///var/run/docker.sock",
-			HelperImage:            "registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper:" + helperTag(runtime.GOARCH),
-			PullPolicy:             StringOrList{PullAlways},
-			WaitForServicesTimeout: defaultWaitForServices,
-			PullTimeout:            Duration{15 * time.Minute},
-			StartTimeout:           Duration{time.Minute},
-			StopTimeout:            Duration{10 * time.Second},
-		},
-		Log: Log{Level: "info", Format: FormatText},
+		Docker: defaultDocker(),
+		Log:    Log{Level: "info", Format: FormatText},
 	}
-}
-
-// helperTag names the helper image of an architecture in GitLab's words: x86_64 where Go says amd64
-// (archX8664 in helpers/container/helperimage/info.go of GitLab Runner).
-func helperTag(goarch string) string {
-	if goarch == "amd64" {
-		return "x86_64-latest"
-	}
-	return goarch + "-latest"
 }
 
 // Load reads and checks a settings file; what the file leaves out has its default. What is wrong in the file is
@@ -209,9 +135,7 @@ func parse(path string, data []byte) (*Settings, error) {
 	if err := found.err(); err != nil {
 		return nil, err
 	}
-	if s.Docker.WaitForServicesTimeout == 0 { // as in GitLab Runner, see (*executor).waitForServices
-		s.Docker.WaitForServicesTimeout = defaultWaitForServices
-	}
+	s.Docker.complete(found.lines)
 	return s, nil
 }
 
