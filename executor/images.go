@@ -37,6 +37,9 @@ func planImages(s *settings.Settings, env runner.Env, p *runner.Payload) (imageP
 	} else {
 		plan.build = request("image", image, d.AllowedImages, []string{d.Image})
 	}
+	if user := buildUser(&d, env, p); !d.UserAllowed(user) {
+		problems = append(problems, outcome.Job(outcome.BadDefinition, "image: user %q is not allowed on this runner; allowed: %s", user, strings.Join(d.AllowedUsers, ", ")))
+	}
 	for i, service := range p.Services {
 		key := fmt.Sprintf("services[%d]", i)
 		if service.Name == "" {

@@ -43,6 +43,7 @@ func (j *job) connect(ctx context.Context) error {
 	}
 	d.StartTimeout = j.settings.Docker.StartTimeout.Duration
 	d.PullTimeout = j.settings.Docker.PullTimeout.Duration
+	d.KeepVolumes = j.settings.Docker.VolumeKeep
 	j.docker = d
 	return nil
 }

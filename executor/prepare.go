@@ -38,6 +38,10 @@ func (j *job) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := j.sayLimits(); err != nil {
+		return err
+	}
+	j.sayEntrypoints()
 	if err := j.connect(ctx); err != nil {
 		return err
 	}
@@ -89,7 +93,7 @@ func (j *job) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(sharedFolder(j.tree.builds(j.id, slot)), sharedFolder(j.tree.caches(j.id)))
+	return errors.Join(sharedFolder(j.buildsDir(slot)), sharedFolder(j.cacheDir()))
 }
 
 func (j *job) logLost(r Record) {
@@ -125,7 +129,7 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 		return nil
 	})
 	group.Go(func() error {
-		_, err := j.store.creating(objectNetwork, func() (string, error) { return j.docker.CreateNetwork(gctx, j.store.get().Owner) })
+		_, err := j.store.creating(objectNetwork, func() (string, error) { return j.createNetwork(gctx) })
 		return err
 	})
 	group.Go(func() error {
@@ -154,6 +158,10 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 	group.Go(func() error { return j.startHelper(gctx, helper) })
 	group.Go(func() error { return j.findGo(gctx) })
 	return wait(ctx, group)
+}
+
+func (j *job) createNetwork(ctx context.Context) (string, error) {
+	return j.docker.CreateNetwork(ctx, j.store.get().Owner, j.settings.Docker.NetworkMTU, j.settings.Docker.EnableIPv6)
 }
 
 // wait prefers the reason why ctx ended to the errors that its end caused.

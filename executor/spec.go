@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
 )
 
 // Conversions from the job and the settings to containers. They decide; nothing here talks to Docker.
@@ -30,6 +33,7 @@ const runnerMount = "/usr/local/bin/gitlab-runner"
 
 func (j *job) helperSpec(image docker.Image, network string, slot int) docker.Spec {
 	s := j.baseSpec(docker.KindHelper, image, network, slot)
+	s.Host = docker.NewHostConfig(&j.settings.Docker, docker.KindHelper, docker.Asked{})
 	s.Suffix = objectHelper
 	s.User = "0:0"
 	s.Entrypoint, s.Cmd = []string{"sh", "-c", helperLoop}, []string{}
@@ -43,27 +47,25 @@ func (j *job) helperSpec(image docker.Image, network string, slot int) docker.Sp
 }
 
 func (j *job) buildSpec(image docker.Image, network string, slot int) docker.Spec {
-	d := j.settings.Docker
 	s := j.baseSpec(docker.KindBuild, image, network, slot)
+	s.Host = docker.NewHostConfig(&j.settings.Docker, docker.KindBuild, j.asked())
 	s.Suffix = objectBuild
 	s.Stdin = true
-	s.Entrypoint, s.Cmd = j.payload.Image.Entrypoint, docker.ShellCommand
-	s.User = d.User
-	if s.User == "" {
-		s.User = j.env.Expand(string(j.payload.Image.Options.Docker.User))
-	}
+	s.Entrypoint, s.Cmd = j.entrypoint(j.payload.Image), docker.ShellCommand
+	s.User = buildUser(&j.settings.Docker, j.env, j.payload)
+	s.MAC = j.settings.Docker.MACAddress
 	s.Platform = j.env.Expand(j.payload.Image.Options.Docker.Platform)
 	s.Env = buildEnv(j.env, j.payload)
 	s.Aliases = []string{"build"} // as under the docker executor with a network per build
-	s.Limits.Memory, s.Limits.NanoCPUs, s.Limits.Pids = int64(d.Memory), int64(d.CPUs), int64(d.PidsLimit)
 	return s
 }
 
 func (j *job) serviceSpec(n int, service runner.Image, image docker.Image, network string) docker.Spec {
 	s := j.baseSpec(docker.KindService, image, network, j.store.get().Slot)
+	s.Host = docker.NewHostConfig(&j.settings.Docker, docker.KindService, docker.Asked{Image: service.Name, Init: j.wantsInit()})
 	s.Suffix, s.Hostname = serviceName(n), "" // Docker's default, the container's id, as under the docker executor
 	s.Aliases = docker.ServiceAliases(service.Name, service.Aliases())
-	s.Entrypoint, s.Cmd = service.Entrypoint, service.Command
+	s.Entrypoint, s.Cmd = j.entrypoint(service), service.Command
 	s.User, s.Platform = j.env.Expand(string(service.Options.Docker.User)), j.env.Expand(service.Options.Docker.Platform)
 	s.Env = serviceEnv(j.env, j.payload, service.Variables)
 	return s
@@ -76,12 +78,11 @@ func serviceName(n int) string { return fmt.Sprintf("service-%d", n) }
 func (j *job) baseSpec(kind string, image docker.Image, network string, slot int) docker.Spec {
 	d := j.settings.Docker
 	s := docker.Spec{
-		Kind: kind, Image: image, Network: network,
-		// The same in each job of a slot: a test that reads the host's name shall not differ from job to job.
-		Hostname:   fmt.Sprintf("runner-project-%s-concurrent-%d", j.id.Project, slot),
-		Mounts:     []docker.Mount{{Source: j.tree.builds(j.id, slot), Target: runner.BuildsDir}},
-		Limits:     docker.Limits{ShmSize: int64(d.ShmSize)},
-		ExtraHosts: d.ExtraHosts, DNS: d.DNS,
+		Kind: kind, Image: image, Network: network, Hostname: d.Hostname, Labels: j.labels(), VolumeOptions: d.VolumeDriverOps,
+		Mounts: []docker.Mount{{Source: j.buildsDir(slot), Target: runner.BuildsDir}},
+	}
+	if s.Hostname == "" { // the same in each job of a slot: a test that reads the host's name shall not differ from job to job
+		s.Hostname = fmt.Sprintf("runner-project-%s-concurrent-%d", j.id.Project, slot)
 	}
 	ownCache := false
 	for _, volume := range d.Volumes {
@@ -93,9 +94,59 @@ func (j *job) baseSpec(kind string, image docker.Image, network string, slot int
 		s.Volumes = append(s.Volumes, volume)
 	}
 	if !ownCache {
-		s.Mounts = append(s.Mounts, docker.Mount{Source: j.tree.caches(j.id), Target: runner.CacheDir})
+		s.Mounts = append(s.Mounts, docker.Mount{Source: j.cacheDir(), Target: runner.CacheDir})
 	}
 	return s
+}
+
+// buildsDir is the folder of the checkouts, which with disable_cache goes with the job.
+func (j *job) buildsDir(slot int) string {
+	if j.settings.Docker.DisableCache {
+		return filepath.Join(j.tree.job(j.id), "builds")
+	}
+	return j.tree.builds(j.id, slot)
+}
+
+// cacheDir is the folder that jobs see as /cache.
+func (j *job) cacheDir() string {
+	switch d := j.settings.Docker; {
+	case d.DisableCache:
+		return filepath.Join(j.tree.job(j.id), "cache")
+	case d.CacheDir != "":
+		return filepath.Join(d.CacheDir, j.id.Instance, j.id.Project, j.id.Tier)
+	}
+	return j.tree.caches(j.id)
+}
+
+// labels are container_labels of the settings. Like the docker executor's they refer to the job's own variables.
+func (j *job) labels() map[string]string {
+	out := map[string]string{}
+	for name, value := range j.settings.Docker.ContainerLabels {
+		out[name] = j.env.Expand(value)
+	}
+	return out
+}
+
+// entrypoint is what an image or service of the job's takes instead of its image's; nil is the image's.
+func (j *job) entrypoint(of runner.Image) []string {
+	if j.settings.Docker.DisableEntrypointOverwrite {
+		return nil
+	}
+	return of.Entrypoint
+}
+
+// buildUser is the administrator's, or else the job's; "" is the image's.
+func buildUser(d *settings.Docker, env runner.Env, p *runner.Payload) string {
+	if d.User != "" {
+		return d.User
+	}
+	return env.Expand(string(p.Image.Options.Docker.User))
+}
+
+// wantsInit is a feature flag of the docker executor's, which Runner resolves into a variable.
+func (j *job) wantsInit() bool {
+	on, err := strconv.ParseBool(j.env.Variables["FF_USE_INIT_WITH_DOCKER_EXECUTOR"])
+	return on && err == nil
 }
 
 // volumeTarget is where a volume of the settings appears in the containers.

@@ -52,15 +52,15 @@ func TestTheAdministratorsUserAndLimitsWin(t *testing.T) {
 	j := testJob()
 	j.payload.Image.Options.Docker.User = "root"
 	image := docker.Image{ID: "sha256:x"}
-	if s := j.buildSpec(image, "net", 3); s.User != "root" || s.Limits.Memory != 0 || s.Hostname != "runner-project-42-concurrent-3" {
+	if s := j.buildSpec(image, "net", 3); s.User != "root" || s.Host.Memory != 0 || s.Hostname != "runner-project-42-concurrent-3" {
 		t.Errorf("%+v", s)
 	}
 	j.settings.Docker.User, j.settings.Docker.Memory, j.settings.Docker.PidsLimit = "1000", 1<<30, 50
 	s := j.buildSpec(image, "net", 3)
-	if s.User != "1000" || s.Limits.Memory != 1<<30 || s.Limits.Pids != 50 {
+	if s.User != "1000" || s.Host.Memory != 1<<30 || *s.Host.PidsLimit != 50 {
 		t.Errorf("%+v", s)
 	}
-	if h := j.helperSpec(image, "net", 3); h.User != "0:0" || h.Limits.Memory != 0 {
+	if h := j.helperSpec(image, "net", 3); h.User != "0:0" || h.Host.Memory != 0 {
 		t.Errorf("the helper is bound by the job's limits: %+v", h)
 	}
 	for _, m := range s.Mounts {

@@ -22,6 +22,8 @@ type Client struct {
 	api *client.Client
 	// StartTimeout bounds the creation and start of one container; PullTimeout one pull of an image.
 	StartTimeout, PullTimeout time.Duration
+	// KeepVolumes leaves volumes without a name when their container is removed.
+	KeepVolumes bool
 }
 
 // Connect opens a client for the daemon at host (unix://…) and checks that it answers.

@@ -31,6 +31,10 @@ func (c *Client) Create(ctx context.Context, owner Owner, s Spec) (string, error
 	}
 	ctx, cancel := bounded(context.WithoutCancel(ctx), c.StartTimeout, "the creation of a container (settings: docker.start_timeout)")
 	defer cancel()
+	var err error
+	if s.Host.SecurityOpt, err = inlineProfiles(s.Host.SecurityOpt); err != nil {
+		return "", err
+	}
 	config, host, networks, platform := s.configs(owner)
 	made, err := c.api.ContainerCreate(ctx, config, host, networks, platform, owner.Name+"-"+s.Suffix)
 	if gone(err) && strings.Contains(err.Error(), "No such image") {
@@ -94,10 +98,14 @@ func (c *Client) Stop(ctx context.Context, id string, grace time.Duration) error
 	return explain(ctx, err, "stop the job's processes")
 }
 
-// terminateAll is best effort, and no reason to wait long: what it does not reach is killed with the container.
+// terminateAll is best effort, and no reason to wait long: what it does not reach is killed with the container. In a container that sees
+// the processes of others (docker.pid_mode), these would be told too: the whole host.
 func (c *Client) terminateAll(ctx context.Context, id string) {
 	ctx, cancel := bounded(ctx, 3*time.Second, "the processes of a container to be told to end")
 	defer cancel()
+	if got, err := c.api.ContainerInspect(ctx, id); err != nil || got.HostConfig.PidMode != "" {
+		return
+	}
 	made, err := c.api.ContainerExecCreate(ctx, id, container.ExecOptions{User: "0", Cmd: []string{"sh", "-c", "kill -TERM -1"}})
 	if err == nil {
 		_ = c.api.ContainerExecStart(ctx, made.ID, container.ExecStartOptions{Detach: true})

@@ -15,17 +15,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// CreateNetwork makes the job's network and gives its id. Like Create it ends what it has begun.
-func (c *Client) CreateNetwork(ctx context.Context, owner Owner) (string, error) {
+// CreateNetwork makes the job's network and gives its id; an MTU of 0 is Docker's default. Like Create it ends what it has begun.
+func (c *Client) CreateNetwork(ctx context.Context, owner Owner, mtu int, ipv6 bool) (string, error) {
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
 	ctx, cancel := bounded(context.WithoutCancel(ctx), callTimeout, "the creation of the job's network")
 	defer cancel()
-	made, err := c.api.NetworkCreate(ctx, owner.Name, network.CreateOptions{Driver: "bridge", Labels: owner.labels("network")})
+	made, err := c.api.NetworkCreate(ctx, owner.Name, network.CreateOptions{
+		Driver: "bridge", Labels: owner.labels("network"), Options: networkOptions(mtu), EnableIPv6: &ipv6,
+	})
 	switch {
 	case err == nil:
 		return made.ID, nil
+	case strings.Contains(err.Error(), "non-overlapping IPv6 address pool"):
+		return "", explain(ctx, err, "create the job's network, as Docker has no addresses of IPv6 (set default-address-pools in daemon.json, or leave out docker.enable_ipv6)")
 	case strings.Contains(err.Error(), "non-overlapping IPv4 address pool"):
 		return "", explain(ctx, err, "create the job's network, as Docker has no addresses left (set default-address-pools in daemon.json, or run fewer jobs at a time)")
 	}
@@ -72,7 +76,7 @@ func (c *Client) removeOnce(ctx context.Context, owner Owner) (int, error) {
 	var group errgroup.Group
 	for _, ct := range containers {
 		group.Go(func() error {
-			err := c.api.ContainerRemove(ctx, ct.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+			err := c.api.ContainerRemove(ctx, ct.ID, container.RemoveOptions{Force: true, RemoveVolumes: !c.KeepVolumes})
 			if gone(err) {
 				return nil
 			}
@@ -138,7 +142,7 @@ func (c *Client) Jobs(ctx context.Context, state string) ([]string, error) {
 func (c *Client) RemoveNamed(ctx context.Context, owner Owner, suffix string) error {
 	ctx, cancel := bounded(ctx, callTimeout, "the removal of a container")
 	defer cancel()
-	err := c.api.ContainerRemove(ctx, owner.Name+"-"+suffix, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	err := c.api.ContainerRemove(ctx, owner.Name+"-"+suffix, container.RemoveOptions{Force: true, RemoveVolumes: !c.KeepVolumes})
 	if gone(err) {
 		return nil
 	}

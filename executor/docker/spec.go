@@ -3,6 +3,7 @@ package docker
 import (
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
@@ -24,15 +25,7 @@ type Mount struct {
 	ReadOnly       bool
 }
 
-// Limits of one container; zero is no limit.
-type Limits struct {
-	Memory, ShmSize int64 // bytes
-	NanoCPUs        int64 // 1e9 is one core
-	Pids            int64
-}
-
-// Spec is a container to be. What it leaves out is the image's or the daemon's default; what no job may choose
-// (privileges, capabilities, restart) is not in it.
+// Spec is a container to be. What it leaves out is the image's or the daemon's default.
 type Spec struct {
 	Kind       string
 	Suffix     string // with the owner's name makes the container's
@@ -45,12 +38,14 @@ type Spec struct {
 	Hostname   string
 	Stdin      bool // scripts come on standard input
 	Mounts     []Mount
-	Volumes    []string // the administrator's: host:container[:options], or a path in the container
-	Network    string   // name or id
-	Aliases    []string // names in Network
-	Limits     Limits
-	ExtraHosts []string
-	DNS        []string
+	Volumes    []string          // the administrator's: host:container[:options], or a path in the container
+	Network    string            // name or id
+	Aliases    []string          // names in Network
+	MAC        string            // address in Network
+	Labels     map[string]string // beside ours
+	Host       HostConfig        // of NewHostConfig; mounts and network are added to it
+	// VolumeOptions are those of the driver that Host names, for volumes that go with the job.
+	VolumeOptions map[string]string
 }
 
 // configs converts a Spec to what the Docker API takes.
@@ -62,31 +57,16 @@ func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *n
 		Env:          s.Env,
 		User:         s.User,
 		Hostname:     s.Hostname,
-		Labels:       owner.labels(s.Kind),
+		Labels:       s.labels(owner),
+		MacAddress:   s.MAC, //nolint:staticcheck // before API 1.44 it is here, and the client leaves it out after
 		AttachStdout: true,
 		AttachStderr: true,
 		AttachStdin:  s.Stdin,
 		OpenStdin:    s.Stdin,
 		StdinOnce:    s.Stdin, // the end of the script is the end of its input
 	}
-	host := &container.HostConfig{
-		NetworkMode:   container.NetworkMode(s.Network),
-		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
-		// The daemon's default log driver may be one that no log can be read back from; what a build container prints
-		// goes to the job log alone.
-		LogConfig:   container.LogConfig{Type: logDriver(s.Kind), Config: logOptions(s.Kind)},
-		SecurityOpt: []string{"no-new-privileges"},
-		ShmSize:     s.Limits.ShmSize,
-		ExtraHosts:  s.ExtraHosts,
-		DNS:         s.DNS,
-		Resources: container.Resources{
-			Memory:   s.Limits.Memory,
-			NanoCPUs: s.Limits.NanoCPUs,
-		},
-	}
-	if s.Limits.Pids > 0 {
-		host.PidsLimit = &s.Limits.Pids
-	}
+	host := s.Host
+	host.NetworkMode = container.NetworkMode(s.Network)
 	for _, m := range s.Mounts {
 		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
 	}
@@ -95,36 +75,35 @@ func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *n
 			host.Binds = append(host.Binds, v)
 			continue
 		}
-		host.Mounts = append(host.Mounts, jobVolume(owner, v))
+		host.Mounts = append(host.Mounts, s.jobVolume(owner, v))
 	}
 	var networks *network.NetworkingConfig
 	if s.Network != "" {
-		networks = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.Network: {Aliases: s.Aliases}}}
+		networks = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.Network: {Aliases: s.Aliases, MacAddress: s.MAC}}}
 	}
-	return config, host, networks, parsePlatform(s.Platform)
+	return config, &host, networks, parsePlatform(s.Platform)
+}
+
+// labels are the administrator's and ours, by which we find what to remove.
+func (s Spec) labels(owner Owner) map[string]string {
+	all := maps.Clone(s.Labels)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, owner.labels(s.Kind))
+	return all
 }
 
 // jobVolume is a volume that the containers of a job share and that goes with the job.
-func jobVolume(owner Owner, target string) mount.Mount {
+func (s Spec) jobVolume(owner Owner, target string) mount.Mount {
+	options := &mount.VolumeOptions{Labels: owner.labels("volume")}
+	if s.Host.VolumeDriver != "" || len(s.VolumeOptions) > 0 {
+		options.DriverConfig = &mount.Driver{Name: s.Host.VolumeDriver, Options: s.VolumeOptions}
+	}
 	return mount.Mount{
 		Type: mount.TypeVolume, Source: fmt.Sprintf("%s-volume-%08x", owner.Name, crc32.ChecksumIEEE([]byte(target))), Target: target,
-		VolumeOptions: &mount.VolumeOptions{Labels: owner.labels("volume")},
+		VolumeOptions: options,
 	}
-}
-
-// Only a service's output is read back, when it does not become healthy.
-func logDriver(kind string) string {
-	if kind == KindService {
-		return "json-file"
-	}
-	return "none"
-}
-
-func logOptions(kind string) map[string]string {
-	if kind == KindService {
-		return map[string]string{"max-size": "10m", "max-file": "1"}
-	}
-	return nil
 }
 
 func parsePlatform(p string) *ocispec.Platform {

@@ -5,14 +5,12 @@ import (
 	"testing"
 )
 
-func TestNoContainerOfAJobIsPrivileged(t *testing.T) {
+func TestEveryContainerBearsTheLabelsThatItsRemovalGoesBy(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{KindHelper, KindBuild, KindService} {
-		config, host, networks, _ := Spec{Kind: kind, Image: Image{ID: "sha256:x"}, Network: "n", Aliases: []string{"a"}}.configs(Owner{State: "s", Job: "j", Ref: "main"})
-		if host.Privileged || len(host.CapAdd) > 0 || !slices.Contains(host.SecurityOpt, "no-new-privileges") {
-			t.Errorf("%s: %+v", kind, host)
-		}
-		if config.Labels[labelState] != "s" || config.Labels[labelJob] != "j" || config.Labels[labelManaged] != "true" || config.Labels[labelType] != kind {
+		s := Spec{Kind: kind, Image: Image{ID: "sha256:x"}, Network: "n", Aliases: []string{"a"}, Labels: map[string]string{"team": "ci", labelJob: "another"}}
+		config, _, networks, _ := s.configs(Owner{State: "s", Job: "j", Ref: "main"})
+		if config.Labels[labelState] != "s" || config.Labels[labelJob] != "j" || config.Labels[labelManaged] != "true" || config.Labels[labelType] != kind || config.Labels["team"] != "ci" {
 			t.Errorf("%s: labels %v", kind, config.Labels)
 		}
 		if networks.EndpointsConfig["n"] == nil {
@@ -21,18 +19,14 @@ func TestNoContainerOfAJobIsPrivileged(t *testing.T) {
 	}
 }
 
-func TestLimitsAndVolumesReachDocker(t *testing.T) {
+func TestFoldersAndVolumesReachDocker(t *testing.T) {
 	t.Parallel()
 	s := Spec{
 		Kind: KindBuild, Stdin: true, Platform: "linux/arm/v7",
-		Limits:  Limits{Memory: 1 << 30, NanoCPUs: 15e8, Pids: 100, ShmSize: 1 << 20},
 		Mounts:  []Mount{{Source: "/host/a:b", Target: "/builds", ReadOnly: true}},
 		Volumes: []string{"/certs:/certs:ro", "/scratch"},
 	}
 	config, host, _, platform := s.configs(Owner{})
-	if host.Memory != 1<<30 || host.NanoCPUs != 15e8 || *host.PidsLimit != 100 || host.ShmSize != 1<<20 {
-		t.Errorf("limits: %+v", host.Resources)
-	}
 	if !slices.Equal(host.Binds, []string{"/certs:/certs:ro"}) || len(host.Mounts) != 2 {
 		t.Errorf("binds %v, mounts %v", host.Binds, host.Mounts)
 	}
@@ -42,7 +36,15 @@ func TestLimitsAndVolumesReachDocker(t *testing.T) {
 	if !config.OpenStdin || !config.StdinOnce || platform.Architecture != "arm" || platform.Variant != "v7" {
 		t.Errorf("stdin %v, platform %+v", config.OpenStdin, platform)
 	}
-	if _, host, _, platform := (Spec{}).configs(Owner{}); host.PidsLimit != nil || platform != nil {
-		t.Error("no limit must leave the daemon's default")
+	if host.Mounts[1].VolumeOptions.DriverConfig != nil {
+		t.Error("a volume without a driver of the settings has the daemon's")
+	}
+	s.Host.VolumeDriver, s.VolumeOptions = "local", map[string]string{"type": "tmpfs"}
+	_, host, _, _ = s.configs(Owner{})
+	if d := host.Mounts[1].VolumeOptions.DriverConfig; d == nil || d.Name != "local" || d.Options["type"] != "tmpfs" {
+		t.Errorf("the driver of a volume: %+v", d)
+	}
+	if _, _, _, platform := (Spec{}).configs(Owner{}); platform != nil {
+		t.Error("no platform must leave the daemon's default")
 	}
 }
