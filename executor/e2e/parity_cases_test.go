@@ -2,6 +2,9 @@
 
 package e2e
 
+// usersFault is why a job of ours ends otherwise.
+const usersFault = "a mistake in the job's definition is the job's failure, and not tried again"
+
 // parityCases is the table, after the docker executor's documentation: results, environment, files, images, users, limits, services, Runner's
 // features.
 func parityCases() []parityCase {
@@ -12,7 +15,6 @@ func parityCases() []parityCase {
 		// The container's name, and the runner's token, are each runner's own. CI_SHARED_ENVIRONMENT is exported by the Runner's scripts for
 		// every custom executor. GOCACHE and GOMODCACHE are what this program is for.
 		environment = "env | grep -vE '^(HOSTNAME|CI_RUNNER_SHORT_TOKEN|CI_SHARED_ENVIRONMENT|GOCACHE|GOMODCACHE)=' | sort"
-		usersFault  = "a mistake in the job's definition is the job's failure, and not tried again"
 	)
 	return []parityCase{
 		{name: "true", job: script(busybox, "true")},
