@@ -59,5 +59,5 @@ func explainStart(ctx context.Context, err error, what string) error {
 		return explain(ctx, err, "start %s", what)
 	}
 	return outcome.Job(outcome.ImageUnusable, "cannot start %s as asked: its entrypoint, command and user must exist in the image, and the "+
-		"job's own image needs a shell, sh or bash (.gitlab-ci.yml: entrypoint, command, docker:user): %w", what, err)
+		"job's own image needs a shell, sh or bash (.gitlab-ci.yml: entrypoint, command, docker:user; settings: docker.user, docker.group_add): %w", what, err)
 }

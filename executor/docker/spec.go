@@ -68,6 +68,9 @@ func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *n
 	host := s.Host
 	host.NetworkMode = container.NetworkMode(s.Network)
 	for _, m := range s.Mounts {
+		if _, inMemory := host.Tmpfs[m.Target]; inMemory {
+			continue // Docker mounts no path twice, and the administrator's word counts
+		}
 		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
 	}
 	for _, v := range s.Volumes {

@@ -23,14 +23,14 @@ func TestFoldersAndVolumesReachDocker(t *testing.T) {
 	t.Parallel()
 	s := Spec{
 		Kind: KindBuild, Stdin: true, Platform: "linux/arm/v7",
-		Mounts:  []Mount{{Source: "/host/a:b", Target: "/builds", ReadOnly: true}},
+		Mounts:  []Mount{{Source: "/host/a:b", Target: "/cache", ReadOnly: true}},
 		Volumes: []string{"/certs:/certs:ro", "/scratch"},
 	}
 	config, host, _, platform := s.configs(Owner{})
 	if !slices.Equal(host.Binds, []string{"/certs:/certs:ro"}) || len(host.Mounts) != 2 {
 		t.Errorf("binds %v, mounts %v", host.Binds, host.Mounts)
 	}
-	if m := host.Mounts[0]; m.Source != "/host/a:b" || m.Target != "/builds" || !m.ReadOnly {
+	if m := host.Mounts[0]; m.Source != "/host/a:b" || m.Target != "/cache" || !m.ReadOnly {
 		t.Errorf("a path with a colon: %+v", m)
 	}
 	if !config.OpenStdin || !config.StdinOnce || platform.Architecture != "arm" || platform.Variant != "v7" {
@@ -39,9 +39,13 @@ func TestFoldersAndVolumesReachDocker(t *testing.T) {
 	if host.Mounts[1].VolumeOptions.DriverConfig != nil {
 		t.Error("a volume without a driver of the settings has the daemon's")
 	}
+	s.Host.Tmpfs = map[string]string{"/cache": "rw"}
 	s.Host.VolumeDriver, s.VolumeOptions = "local", map[string]string{"type": "tmpfs"}
 	_, host, _, _ = s.configs(Owner{})
-	if d := host.Mounts[1].VolumeOptions.DriverConfig; d == nil || d.Name != "local" || d.Options["type"] != "tmpfs" {
+	if len(host.Mounts) != 1 {
+		t.Fatalf("a folder in memory is mounted twice: %+v", host.Mounts)
+	}
+	if d := host.Mounts[0].VolumeOptions.DriverConfig; d == nil || d.Name != "local" || d.Options["type"] != "tmpfs" {
 		t.Errorf("the driver of a volume: %+v", d)
 	}
 	if _, _, _, platform := (Spec{}).configs(Owner{}); platform != nil {

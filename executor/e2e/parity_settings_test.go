@@ -31,7 +31,7 @@ func settingsCases() []parityCase {
 		{name: "domains", docker: "dns_search = [\"a.example.com\", \"b.example.com\"]\n", job: script(busybox, shown("grep search /etc/resolv.conf"))},
 		{name: "hostname", docker: "hostname = \"ci-host\"\n", job: script(busybox, shown("hostname", "cat /etc/hostname", "echo $HOSTNAME"))},
 		{name: "sysctls", docker: "sysctls = { \"net.core.somaxconn\" = \"777\", \"kernel.msgmax\" = \"8888\" }\n", job: script(busybox, shown("cat /proc/sys/net/core/somaxconn /proc/sys/kernel/msgmax"))},
-		{name: "more groups", docker: "group_add = [\"1234\", \"daemon\"]\n", job: script(busybox, shown("id -G"))},
+		{name: "more groups", docker: "group_add = [\"1234\", \"daemon\"]\n", job: script(jobImage, shown("id -G"))},
 		{name: "the host's processes", docker: "pid_mode = \"host\"\n", job: script(busybox, shown("readlink /proc/1/ns/pid /proc/self/ns/pid"))},
 		{name: "shared memory", docker: "ipcmode = \"host\"\nshm_size = 1048576\n", job: script(busybox, shown("readlink /proc/self/ns/ipc"))},
 		{name: "shared memory of a size", docker: "shm_size = 1048576\n", job: script(busybox, shown("df -k /dev/shm | tail -1 | awk '{print $2}'"))},

@@ -66,7 +66,7 @@ func (d *Docker) checkUsers(r *report) {
 		r.add("docker.allowed_users", nil, "does not allow docker.user, which is %s, so no job would run; add it, or leave out one of the two", d.User)
 	}
 	r.each("docker.group_add", d.GroupAdd, r.like(groupPattern, "not a group; use a name or a number"))
-	r.optional("docker.hostname", d.Hostname, r.like(hostnamePattern, "not the name of a host; use letters, digits, dots and hyphens, 63 at most"))
+	r.optional("docker.hostname", d.Hostname, r.like(hostnamePattern, "not the name of a host; use letters, digits, dots, hyphens and underscores, 63 at most"))
 	r.each("docker.container_labels", slices.Sorted(maps.Keys(d.ContainerLabels)), r.label)
 	for _, key := range slices.Sorted(maps.Keys(d.LogOptions)) {
 		r.oneOf("docker.log_options", key, "env", "labels")
@@ -138,7 +138,7 @@ var (
 	flavorPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9.]*$`)
 	namePattern       = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_./:-]*$`)
 	groupPattern      = regexp.MustCompile(`^[^:\s]+$`)
-	hostnamePattern   = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9.-]{0,62}$`)
+	hostnamePattern   = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$`)
 	capabilityPattern = regexp.MustCompile(`^[A-Za-z_]+$`)
 	deviceRulePattern = regexp.MustCompile(`^[acb] (\d+|\*):(\d+|\*) [rwm]{1,3}$`)
 	pidPattern        = regexp.MustCompile(`^(host|container:[a-zA-Z0-9][a-zA-Z0-9_.-]*)$`)
