@@ -45,7 +45,7 @@ func jobLimits(d *settings.Docker, p *runner.Payload) (limits, error) {
 			return errors.New("not a size")
 		}
 		if asked < settings.SmallestMemory {
-			return fmt.Errorf("Docker refuses less than %s", settings.SmallestMemory)
+			return fmt.Errorf("less than %s, which is the least for Docker", settings.SmallestMemory)
 		}
 		l.memory = min(asked, d.MaxMemory)
 		l.note(memoryVariable, asked, l.memory, "max_memory", asked > l.memory)

@@ -30,7 +30,7 @@ func TestAJobAsksForMemoryAndProcessors(t *testing.T) {
 			"WARNING: GO_EXECUTOR_CPUS=2 has no effect: this runner lets no job choose (settings: docker.max_cpus)",
 		}}},
 		"no size":    {d: admin, memory: "much", mistake: `GO_EXECUTOR_MEMORY is "much": not a size; use for example 4g`},
-		"a crumb":    {d: admin, memory: "1m", mistake: `GO_EXECUTOR_MEMORY is "1m": Docker refuses less than 6m`},
+		"a crumb":    {d: admin, memory: "1m", mistake: `GO_EXECUTOR_MEMORY is "1m": less than 6m, which is the least for Docker`},
 		"no number":  {d: admin, cpus: "all", mistake: `GO_EXECUTOR_CPUS is "all": not a number of processors`},
 		"below zero": {d: admin, cpus: "-1", mistake: `GO_EXECUTOR_CPUS is "-1"`},
 	} {

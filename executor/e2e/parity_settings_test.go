@@ -43,14 +43,18 @@ func settingsCases() []parityCase {
 		{name: "out of memory in one process", docker: "memory = \"64m\"\nmemory_swap = \"64m\"\n", job: script(busybox, "tail -c 500m /dev/zero")},
 		{name: "cgroup", docker: "cgroup_parent = \"/parity\"\n", job: script(busybox, shown("sed 's/[0-9a-f]\\{64\\}/ID/' /proc/self/cgroup | sort | uniq"))},
 		{name: "runtime", docker: "runtime = \"runc\"\nuserns_mode = \"host\"\n", job: script(busybox, shown("cat /proc/self/uid_map"))},
-		{name: "MAC address", docker: "mac_address = \"92:d0:c6:0a:29:33\"\n", job: script(busybox, shown("cat /sys/class/net/eth0/address")),
-			differs: "the docker executor sets none with a daemon older than 25.0 (API 1.44)"},
+		{
+			name: "MAC address", docker: "mac_address = \"92:d0:c6:0a:29:33\"\n", job: script(busybox, shown("cat /sys/class/net/eth0/address")),
+			differs: "the docker executor sets none with a daemon older than 25.0 (API 1.44)",
+		},
 		{name: "init", job: func(h *host) job {
 			return h.newJob(busybox, shown("cat /proc/1/comm")).variable("FF_USE_INIT_WITH_DOCKER_EXECUTOR", "true")
 		}},
 		{name: "a cache that is not kept", docker: "disable_cache = true\n", job: script(userImage, shown("touch /cache/x && ls /cache", "grep -c ' /cache ' /proc/mounts"))},
-		{name: "volumes of a driver", docker: "volume_driver = \"local\"\nvolume_driver_ops = { type = \"tmpfs\", device = \"tmpfs\", o = \"size=1m\" }\ndisable_cache = true\nvolumes = [\"/data\"]\n",
-			job: script(busybox, shown("grep ' /data ' /proc/mounts | cut -d' ' -f1-3"))},
+		{
+			name: "volumes of a driver", docker: "volume_driver = \"local\"\nvolume_driver_ops = { type = \"tmpfs\", device = \"tmpfs\", o = \"size=1m\" }\ndisable_cache = true\nvolumes = [\"/data\"]\n",
+			job: script(busybox, shown("grep ' /data ' /proc/mounts | cut -d' ' -f1-3")),
+		},
 		{name: "logs with labels", docker: "log_options = { labels = \"com.gitlab.gitlab-runner.job.id\" }\n", job: script(busybox, "echo '| ran'")},
 		{name: "an entrypoint that stays", docker: "disable_entrypoint_overwrite = true\n", job: func(h *host) job {
 			return h.newJob("", shown("env | grep -i entry")).with("image", job{"name": entrypoint, "entrypoint": []string{""}})

@@ -142,7 +142,7 @@ func (i *importing) s3(cache map[string]any) map[string]any {
 		i.lost = append(i.lost, fmt.Sprintf("[runners.cache] of Type %q: Go's caches are shared in a bucket of S3, or not at all; see [cache.s3]", kind))
 		return nil
 	}
-	i.note = append(i.note, "[cache.s3] is for Go's caches; the cache keyword of projects stays with [runners.cache] of the Runner, in the same bucket")
+	i.note = append(i.note, "[cache.s3] is for Go's caches; the cache keyword of projects stays with [runners.cache] of the Runner, in the same bucket. Who can write there can write Go's caches too, unless there is a signing_key")
 	s3 := i.pick("cache.s3.", bucket, reflect.TypeFor[store.S3Config]())
 	if path, _ := cache["Path"].(string); strings.Trim(path, "/") != "" {
 		s3["Prefix"] = strings.Trim(path, "/")

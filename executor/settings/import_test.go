@@ -45,7 +45,8 @@ func TestADockerRunnersSettingsAreCarriedOver(t *testing.T) {
 		"what does not exist here": {
 			"isolation = \"process\"\ntls_cert_path = \"/hunter2\"\nfrobnicate = \"hunter2\"\nmemory = \"1g\"",
 			func(d *Docker) { d.Memory = 1 << 30 },
-			[]string{"docker.isolation: is for containers of Windows", "docker.tls_cert_path: is for a daemon on another host", "docker.frobnicate: this program has no such key"}, 0,
+			[]string{"docker.isolation: is for containers of Windows", "docker.tls_cert_path: is for a daemon on another host", "docker.frobnicate: this program has no such key"},
+			0,
 		},
 		"a list that would allow all if it were left out": {
 			"allowed_images = [\"golang:*\", \"!x\"]", nil, []string{"docker.allowed_images: a pattern cannot exclude"}, 1,
