@@ -3,6 +3,7 @@ package executor
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
@@ -23,8 +24,11 @@ type limits struct {
 	notes  []string // for the job log
 }
 
+// hostCPUs are what this host has: Docker refuses to give more.
+func hostCPUs() settings.CPUs { return settings.CPUs(runtime.NumCPU()) * 1e9 }
+
 // jobLimits reads the job's wishes from the payload: what its scripts export later is none of the limits' business.
-func jobLimits(d *settings.Docker, p *runner.Payload) (limits, error) {
+func jobLimits(d *settings.Docker, p *runner.Payload, host settings.CPUs) (limits, error) {
 	var l limits
 	var problems []error
 	wish := func(name, most, example string, allowed bool, read func(text string) error) {
@@ -56,7 +60,7 @@ func jobLimits(d *settings.Docker, p *runner.Payload) (limits, error) {
 		if err := asked.UnmarshalTOML(text); err != nil {
 			return errors.New("not a number of processors")
 		}
-		l.cpus = min(asked, d.MaxCPUs)
+		l.cpus = min(asked, d.MaxCPUs, host)
 		l.note(cpusVariable, asked, l.cpus, "max_cpus", asked > l.cpus)
 		return nil
 	})
@@ -83,7 +87,7 @@ func payloadVariable(p *runner.Payload, name string) (value string, ok bool) {
 
 // sayLimits tells the job what of its wishes came true.
 func (j *job) sayLimits() error {
-	l, err := jobLimits(&j.settings.Docker, j.payload)
+	l, err := jobLimits(&j.settings.Docker, j.payload, hostCPUs())
 	for _, note := range l.notes {
 		j.say("%s", note)
 	}
@@ -96,7 +100,7 @@ func (j *job) asked() docker.Asked {
 	if image == "" {
 		image = j.settings.Docker.Image
 	}
-	l, err := jobLimits(&j.settings.Docker, j.payload)
+	l, err := jobLimits(&j.settings.Docker, j.payload, hostCPUs())
 	if err != nil {
 		l = limits{}
 	}

@@ -24,7 +24,10 @@ func TestAJobAsksForMemoryAndProcessors(t *testing.T) {
 		"what it may":     {d: admin, memory: "2g", cpus: "1.5", want: limits{2 << 30, 15e8, []string{"GO_EXECUTOR_MEMORY: asked for 2g, given 2g", "GO_EXECUTOR_CPUS: asked for 1.5, given 1.5"}}},
 		"too much memory": {d: admin, memory: "64g", want: limits{4 << 30, 0, []string{"GO_EXECUTOR_MEMORY: asked for 64g, given 4g, the most on this runner (settings: docker.max_memory)"}}},
 		"too many cpus":   {d: admin, cpus: "64", want: limits{0, 2e9, []string{"GO_EXECUTOR_CPUS: asked for 64, given 2, the most on this runner (settings: docker.max_cpus)"}}},
-		"less":            {d: admin, memory: "512m", want: limits{512 << 20, 0, []string{"GO_EXECUTOR_MEMORY: asked for 512m, given 512m"}}},
+		"more than the host has": {
+			d: settings.Docker{MaxCPUs: 64e9}, cpus: "64", want: limits{0, 3e9, []string{"GO_EXECUTOR_CPUS: asked for 64, given 3, the most on this runner (settings: docker.max_cpus)"}},
+		},
+		"less": {d: admin, memory: "512m", want: limits{512 << 20, 0, []string{"GO_EXECUTOR_MEMORY: asked for 512m, given 512m"}}},
 		"without leave": {memory: "2g", cpus: "2", want: limits{notes: []string{
 			"WARNING: GO_EXECUTOR_MEMORY=2g has no effect: this runner lets no job choose (settings: docker.max_memory)",
 			"WARNING: GO_EXECUTOR_CPUS=2 has no effect: this runner lets no job choose (settings: docker.max_cpus)",
@@ -37,7 +40,7 @@ func TestAJobAsksForMemoryAndProcessors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := &runner.Payload{Variables: []runner.Variable{{Key: memoryVariable, Value: "9g"}, {Key: memoryVariable, Value: c.memory}, {Key: cpusVariable, Value: c.cpus}}}
-			got, err := jobLimits(&c.d, p)
+			got, err := jobLimits(&c.d, p, 3e9)
 			if c.mistake != "" {
 				if err == nil || !strings.Contains(err.Error(), c.mistake) || outcome.Of(err).Outcome != outcome.JobInvalid {
 					t.Errorf("got %v, want %s", err, c.mistake)

@@ -2,6 +2,11 @@
 
 package e2e
 
+import (
+	"os"
+	"path/filepath"
+)
+
 // settingsCases are about the keys of [runners.docker] that say what a job's containers may do and use.
 func settingsCases() []parityCase {
 	script := func(image string, lines ...string) func(*host) job {
@@ -41,7 +46,10 @@ func settingsCases() []parityCase {
 			cgroup("memory", "memory.limit_in_bytes", "memory.max"), cgroup("memory", "memory.memsw.limit_in_bytes", "memory.swap.max"),
 			cgroup("memory", "memory.soft_limit_in_bytes", "memory.low"), "cat /proc/self/oom_score_adj"))},
 		{name: "out of memory in one process", docker: "memory = \"64m\"\nmemory_swap = \"64m\"\n", job: script(busybox, "tail -c 500m /dev/zero")},
-		{name: "cgroup", docker: "cgroup_parent = \"/parity\"\n", job: script(busybox, shown("sed 's/[0-9a-f]\\{64\\}/ID/' /proc/self/cgroup | sort | uniq"))},
+		{name: "cgroup", docker: "cgroup_parent = \"/parity\"\n", job: func(h *host) job {
+			h.t.Cleanup(removeParityCgroups)
+			return h.newJob(busybox, shown("sed 's/[0-9a-f]\\{64\\}/ID/' /proc/self/cgroup | sort | uniq"))
+		}},
 		{name: "runtime", docker: "runtime = \"runc\"\nuserns_mode = \"host\"\n", job: script(busybox, shown("cat /proc/self/uid_map"))},
 		{
 			name: "MAC address", docker: "mac_address = \"92:d0:c6:0a:29:33\"\n", job: script(busybox, shown("cat /sys/class/net/eth0/address")),
@@ -63,5 +71,15 @@ func settingsCases() []parityCase {
 		{name: "the image's own user", docker: "allowed_users = [\"0\"]\n", job: script(userImage, shown("id"))},
 		{name: "a user that is not allowed", docker: "allowed_users = [\"1000\"]\n", job: asUser("0"), differs: usersFault},
 		{name: "the user of the settings wins", docker: "user = \"1000\"\n", job: asUser("0")},
+	}
+}
+
+// removeParityCgroups removes the parents that Docker has made and leaves behind; they are empty.
+func removeParityCgroups() {
+	for _, pattern := range []string{"/sys/fs/cgroup/parity", "/sys/fs/cgroup/*/parity"} {
+		dirs, _ := filepath.Glob(pattern)
+		for _, dir := range dirs {
+			_ = os.Remove(dir)
+		}
 	}
 }
