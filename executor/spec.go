@@ -99,10 +99,13 @@ func (j *job) baseSpec(kind string, image docker.Image, network string, slot int
 	return s
 }
 
-// buildsDir is the folder of the checkouts, which with disable_cache goes with the job.
+// foldersDir holds what with disable_cache goes with the job, beside what the caches keep in the job's folder.
+const foldersDir = "folders"
+
+// buildsDir is the folder of the checkouts.
 func (j *job) buildsDir(slot int) string {
 	if j.settings.Docker.DisableCache {
-		return filepath.Join(j.tree.job(j.id), "builds")
+		return filepath.Join(j.tree.job(j.id), foldersDir, "builds")
 	}
 	return j.tree.builds(j.id, slot)
 }
@@ -111,7 +114,7 @@ func (j *job) buildsDir(slot int) string {
 func (j *job) cacheDir() string {
 	switch d := j.settings.Docker; {
 	case d.DisableCache:
-		return filepath.Join(j.tree.job(j.id), "cache")
+		return filepath.Join(j.tree.job(j.id), foldersDir, "cache")
 	case d.CacheDir != "":
 		return filepath.Join(d.CacheDir, j.id.Instance, j.id.Project, j.id.Tier)
 	}

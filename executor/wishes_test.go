@@ -31,7 +31,7 @@ func TestTheAdministratorSaysWhatIsKept(t *testing.T) {
 	}{
 		"as it is":     {settings.Docker{}, "/state/builds/gitlab.example.com/42/" + tier + "/3", "/state/caches/gitlab.example.com/42/" + tier},
 		"elsewhere":    {settings.Docker{CacheDir: "/srv"}, "/state/builds/gitlab.example.com/42/" + tier + "/3", "/srv/gitlab.example.com/42/" + tier},
-		"nothing kept": {settings.Docker{DisableCache: true, CacheDir: "/srv"}, "/state/jobs/gitlab.example.com/7/builds", "/state/jobs/gitlab.example.com/7/cache"},
+		"nothing kept": {settings.Docker{DisableCache: true, CacheDir: "/srv"}, "/state/jobs/gitlab.example.com/7/folders/builds", "/state/jobs/gitlab.example.com/7/folders/cache"},
 	} {
 		j := testJob()
 		j.settings.Docker = c.d

@@ -59,10 +59,6 @@ func settingsCases() []parityCase {
 			return h.newJob(busybox, shown("cat /proc/1/comm")).variable("FF_USE_INIT_WITH_DOCKER_EXECUTOR", "true")
 		}},
 		{name: "a cache that is not kept", docker: "disable_cache = true\n", job: script(userImage, shown("touch /cache/x && ls /cache", "grep -c ' /cache ' /proc/mounts"))},
-		{
-			name: "volumes of a driver", docker: "volume_driver = \"local\"\nvolume_driver_ops = { type = \"tmpfs\", device = \"tmpfs\", o = \"size=1m\" }\ndisable_cache = true\nvolumes = [\"/data\"]\n",
-			job: script(busybox, shown("grep ' /data ' /proc/mounts | cut -d' ' -f1-3")),
-		},
 		{name: "logs with labels", docker: "log_options = { labels = \"com.gitlab.gitlab-runner.job.id\" }\n", job: script(busybox, "echo '| ran'")},
 		{name: "an entrypoint that stays", docker: "disable_entrypoint_overwrite = true\n", job: func(h *host) job {
 			return h.newJob("", shown("env | grep -i entry")).with("image", job{"name": entrypoint, "entrypoint": []string{""}})

@@ -41,13 +41,16 @@ func TestAnAdministratorSeesTheSettingsInTheContainersOfAJob(t *testing.T) {
 memory = "128m"
 cap_add = ["NET_ADMIN"]
 network_mtu = 1400
+volumes = ["/data"]
+volume_driver = "local"
+volume_driver_ops = { type = "tmpfs", device = "none", o = "size=1m" }
 service_memory = "64m"
 service_cpus = "0.5"
 services_tmpfs = { "/scratch" = "rw" }
 services_security_opt = ["no-new-privileges"]
 services_devices = { "`+serviceImage+`" = ["/dev/fuse"] }
 `)
-	j := h.newJob(busybox, "cat /sys/class/net/eth0/mtu", "echo started", "sleep 60").with("services", []job{{"name": serviceImage, "alias": "api"}})
+	j := h.newJob(busybox, "cat /sys/class/net/eth0/mtu", "grep ' /data ' /proc/mounts | cut -d' ' -f1-3", "echo started", "sleep 60").with("services", []job{{"name": serviceImage, "alias": "api"}})
 	r := h.start(j)
 	r.waitFor(started)
 	found := h.containersOf(j)
@@ -67,7 +70,7 @@ services_devices = { "`+serviceImage+`" = ["/dev/fuse"] }
 		t.Errorf("the service's %+v", s)
 	}
 	r.signal(syscall.SIGUSR1)
-	h.prints(r.wait(), "1400")
+	h.prints(r.wait(), "1400", "none /data tmpfs")
 }
 
 func TestAJobIsGivenTheMemoryThatItMayAskFor(t *testing.T) {
@@ -146,5 +149,17 @@ isolation = "default"
 	h.prints(r, "moved", "777", "kept", "hello")
 	if info, err := os.Stat(filepath.Join(h.StateDir, "builds")); err != nil || !info.IsDir() {
 		t.Error("the job ran elsewhere")
+	}
+}
+
+func TestNothingIsKeptForTheNextJobWhereTheAdministratorSaysSo(t *testing.T) {
+	t.Parallel()
+	const mark, look = "touch /cache/mark .git/mark", "ls /cache/mark .git/mark 2>/dev/null | wc -l"
+	for settings, want := range map[string]string{"disable_cache = true\n": "0", "": "2"} {
+		h := newHost(t, settings)
+		h.succeeded(h.run(h.newJob(userImage, mark)))
+		r := h.run(h.newJob(userImage, look))
+		h.succeeded(r)
+		h.prints(r, want)
 	}
 }
