@@ -73,6 +73,7 @@ func (d *Docker) check(r *report) {
 	r.each("docker.extra_hosts", d.ExtraHosts, r.extraHost)
 	r.each("docker.dns", d.DNS, r.address)
 	r.optional("docker.user", d.User, r.user)
+	d.checkServices(r)
 	r.atLeast("docker.wait_for_services_timeout", d.WaitForServicesTimeout, -1, "seconds; -1 is no wait, 0 is the default")
 	r.positive("docker.pull_timeout", d.PullTimeout)
 	r.positive("docker.start_timeout", d.StartTimeout)

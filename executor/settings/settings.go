@@ -119,6 +119,15 @@ type Docker struct {
 	// User runs the job's scripts; empty means the image's user.
 	User string `toml:"user,omitempty"`
 
+	// NetworkMode is the network of all containers of all jobs: the name of one that exists, which may be Docker's own bridge, host or
+	// none; empty means one of its own for each job.
+	NetworkMode string `toml:"network_mode,omitempty"`
+	// Links are container[:name] of containers that are not the job's; for Docker's default network alone.
+	Links []string `toml:"links,omitempty"`
+	// Services are started beside every job, before the job's own.
+	Services []Service `toml:"services,omitempty"`
+	// ServicesLimit is how many services a job may have, those of Services included; -1 means any number.
+	ServicesLimit int `toml:"services_limit"`
 	// WaitForServicesTimeout is in seconds, as in GitLab Runner: above 0, or -1 for no wait at all.
 	WaitForServicesTimeout int `toml:"wait_for_services_timeout"`
 	// PullTimeout bounds the pull of one image.
@@ -169,6 +178,7 @@ func Default() *Settings {
 			Host:                   "unix:///var/run/docker.sock",
 			HelperImage:            "registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper:" + helperTag(runtime.GOARCH),
 			PullPolicy:             StringOrList{PullAlways},
+			ServicesLimit:          -1,
 			WaitForServicesTimeout: defaultWaitForServices,
 			PullTimeout:            Duration{15 * time.Minute},
 			StartTimeout:           Duration{time.Minute},

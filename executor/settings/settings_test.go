@@ -131,6 +131,10 @@ func full() *Settings {
 			AllowedImages: []string{`a\*`, "**"}, AllowedServices: []string{"postgres:*"},
 			Memory: 1<<30 + 1, CPUs: 333_333_333, PidsLimit: 7, ShmSize: 64 << 20,
 			Volumes: []string{"/a:/b:ro"}, ExtraHosts: []string{"a:192.0.2.1"}, DNS: []string{"192.0.2.2"}, User: "ci",
+			NetworkMode: "bridge", Links: []string{"mirror:m"}, ServicesLimit: 3,
+			Services: []Service{
+				{Name: "redis:$V", Alias: "a, b", Command: []string{"c"}, Entrypoint: []string{"d"}, Environment: []string{"E=f=g"}}, {Name: "postgres:15"},
+			},
 			WaitForServicesTimeout: -1,
 			PullTimeout:            Duration{90 * time.Second}, StartTimeout: Duration{1500 * time.Millisecond}, StopTimeout: Duration{time.Hour},
 		},
