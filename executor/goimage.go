@@ -72,7 +72,9 @@ func (j *job) findGo(ctx context.Context) error {
 // probe runs this program in a container of the image, which no variable of the job reaches: what it finds counts for all jobs.
 func (j *job) probe(ctx context.Context, image docker.Image) (found goenv.Image, err error) {
 	record := j.store.get()
-	id, err := j.store.creating(objectProbe, func() (string, error) { return j.docker.Create(ctx, record.Owner, probeSpec(image, record)) })
+	id, err := j.store.creating(objectProbe, func() (string, error) {
+		return j.docker.Create(ctx, record.Owner, probeSpec(image, record, j.network()))
+	})
 	if err != nil {
 		return goenv.Image{}, err
 	}
@@ -94,9 +96,9 @@ func (j *job) probe(ctx context.Context, image docker.Image) (found goenv.Image,
 	return goenv.ReadImage(strings.NewReader(stdout.String()))
 }
 
-func probeSpec(image docker.Image, record Record) docker.Spec {
+func probeSpec(image docker.Image, record Record, network string) docker.Spec {
 	return docker.Spec{
-		Kind: docker.KindHelper, Suffix: objectProbe, Image: image, Network: record.Objects[objectNetwork], User: "0:0", Stdin: true,
+		Kind: docker.KindHelper, Suffix: objectProbe, Image: image, Network: network, User: "0:0", Stdin: true,
 		Entrypoint: []string{toolPath}, Cmd: []string{insideCommand, "probe"}, Mounts: []docker.Mount{toolMount(record.Tool)},
 	}
 }

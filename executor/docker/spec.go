@@ -47,7 +47,8 @@ type Spec struct {
 	Mounts     []Mount
 	Volumes    []string // the administrator's: host:container[:options], or a path in the container
 	Network    string   // name or id
-	Aliases    []string // names in Network
+	Aliases    []string // names in Network, if that knows names
+	Links      []string // containers that Docker's default network shall know by name: container[:name]
 	Limits     Limits
 	ExtraHosts []string
 	DNS        []string
@@ -79,6 +80,7 @@ func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *n
 		ShmSize:     s.Limits.ShmSize,
 		ExtraHosts:  s.ExtraHosts,
 		DNS:         s.DNS,
+		Links:       s.Links,
 		Resources: container.Resources{
 			Memory:   s.Limits.Memory,
 			NanoCPUs: s.Limits.NanoCPUs,
@@ -98,7 +100,7 @@ func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *n
 		host.Mounts = append(host.Mounts, jobVolume(owner, v))
 	}
 	var networks *network.NetworkingConfig
-	if s.Network != "" {
+	if s.Network != "" && host.NetworkMode.IsUserDefined() { // Docker's own networks take no names
 		networks = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.Network: {Aliases: s.Aliases}}}
 	}
 	return config, host, networks, parsePlatform(s.Platform)
