@@ -99,7 +99,7 @@ func (j *job) probeSpec(image docker.Image, record Record) docker.Spec {
 	host.SecurityOpt = append(host.SecurityOpt, "no-new-privileges")
 	return docker.Spec{
 		Host: host,
-		Kind: docker.KindHelper, Suffix: objectProbe, Image: image, Network: record.Objects[objectNetwork], User: "0:0", Stdin: true,
+		Kind: docker.KindHelper, Suffix: objectProbe, Image: image, Network: j.network(), User: "0:0", Stdin: true,
 		Entrypoint: []string{toolPath}, Cmd: []string{insideCommand, "probe"}, Mounts: []docker.Mount{toolMount(record.Tool)},
 	}
 }

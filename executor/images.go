@@ -15,7 +15,15 @@ import (
 // imagePlan is which images the job needs, once the policy has been found to allow them.
 type imagePlan struct {
 	build, helper docker.ImageRequest
-	services      []docker.ImageRequest
+	services      []servicePlan
+	warnings      []string // for the job log
+}
+
+// servicePlan is a service that will be started.
+type servicePlan struct {
+	definition runner.Image
+	request    docker.ImageRequest
+	aliases    []string
 }
 
 // planImages checks the job's images against the settings. All mistakes are reported at once.
@@ -40,18 +48,62 @@ func planImages(s *settings.Settings, env runner.Env, p *runner.Payload) (imageP
 	if user := buildUser(&d, env, p); !d.UserAllowed(user) {
 		problems = append(problems, outcome.Job(outcome.BadDefinition, "image: user %q is not allowed on this runner; allowed: %s", user, strings.Join(d.AllowedUsers, ", ")))
 	}
-	for i, service := range p.Services {
-		key := fmt.Sprintf("services[%d]", i)
-		if service.Name == "" {
-			problems = append(problems, outcome.Job(outcome.NoImage, "%s names no image", key))
-			continue
-		}
-		plan.services = append(plan.services, request(key, service, d.AllowedServices, nil))
-	}
+	problems = append(problems, plan.addServices(s, env, p, request))
 	helper, err := docker.PullPolicies("helper_image", nil, d.PullPolicy, nil)
 	problems = append(problems, err)
 	plan.helper = docker.ImageRequest{Name: d.HelperImage, Policies: helper, Logins: logins(p)}
 	return plan, errors.Join(problems...)
+}
+
+// addServices plans the administrator's services, then the job's (executors/docker/services.go, getServicesDefinitions). A name that two of
+// them would have is the first one's; a service without a name would not be reached, so it is not started.
+func (plan *imagePlan) addServices(s *settings.Settings, env runner.Env, p *runner.Payload,
+	request func(key string, image runner.Image, allowed, always []string) docker.ImageRequest,
+) error {
+	d := s.Docker
+	var problems []error
+	var always []string
+	used := map[string]bool{}
+	add := func(key string, service runner.Image, allowed []string) {
+		if service.Name == "" {
+			problems = append(problems, outcome.Job(outcome.NoImage, "%s names no image", key))
+			return
+		}
+		planned := servicePlan{definition: service, request: request(key, service, allowed, always)}
+		for _, alias := range docker.ServiceAliases(service.Name, service.Aliases()) {
+			if used[alias] {
+				plan.warnings = append(plan.warnings, fmt.Sprintf("Skipping alias %q for service %q (%s): alias is already in use by another service.", alias, service.Name, key))
+				continue
+			}
+			used[alias] = true
+			planned.aliases = append(planned.aliases, alias)
+		}
+		if len(planned.aliases) > 0 {
+			plan.services = append(plan.services, planned)
+		}
+	}
+	for i, service := range d.Services {
+		image := administratorsService(service, env)
+		add(fmt.Sprintf("docker.services[%d] of this runner's settings", i), image, nil)
+		always = append(always, image.Name)
+	}
+	for i, service := range p.Services {
+		add(fmt.Sprintf("services[%d]", i), service, d.AllowedServices)
+	}
+	if n := len(d.Services) + len(p.Services); d.ServicesLimit >= 0 && n > d.ServicesLimit {
+		problems = append(problems, outcome.Job(outcome.BadDefinition, "services: %d are too many: this runner allows %d for a job, and has %d of its own (settings: docker.services_limit)",
+			n, d.ServicesLimit, len(d.Services)))
+	}
+	return errors.Join(problems...)
+}
+
+func administratorsService(s settings.Service, env runner.Env) runner.Image {
+	image := runner.Image{Name: env.Expand(s.Name), Alias: env.Expand(s.Alias), Command: s.Command, Entrypoint: s.Entrypoint}
+	for _, line := range s.Environment {
+		name, value, _ := strings.Cut(line, "=")
+		image.Variables = append(image.Variables, runner.Variable{Key: name, Value: value})
+	}
+	return image
 }
 
 // checkTexts finds what Docker, or the kernel, takes in no process: a variable without a name, and NUL anywhere. It names keys

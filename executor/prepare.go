@@ -129,8 +129,7 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 		return nil
 	})
 	group.Go(func() error {
-		_, err := j.store.creating(objectNetwork, func() (string, error) { return j.createNetwork(gctx) })
-		return err
+		return j.makeNetwork(gctx)
 	})
 	group.Go(func() error {
 		image, err := j.docker.Ensure(gctx, plan.build, log)
@@ -144,9 +143,12 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 		helper, err = j.docker.Ensure(gctx, plan.helper, log)
 		return helperProblem(err)
 	})
-	for i, request := range plan.services {
+	for _, warning := range plan.warnings {
+		fmt.Fprintf(log, "WARNING: %s\n", warning)
+	}
+	for i, service := range plan.services {
 		group.Go(func() (err error) {
-			services[i], err = j.docker.Ensure(gctx, request, log)
+			services[i], err = j.docker.Ensure(gctx, service.request, log)
 			return err
 		})
 	}
@@ -154,14 +156,10 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 		return err
 	}
 	group, gctx = errgroup.WithContext(ctx)
-	group.Go(func() error { return j.startServices(gctx, plan, services, log) })
+	group.Go(func() error { return j.startServices(gctx, plan.services, services, log) })
 	group.Go(func() error { return j.startHelper(gctx, helper) })
 	group.Go(func() error { return j.findGo(gctx) })
 	return wait(ctx, group)
-}
-
-func (j *job) createNetwork(ctx context.Context) (string, error) {
-	return j.docker.CreateNetwork(ctx, j.store.get().Owner, j.settings.Docker.NetworkMTU, j.settings.Docker.EnableIPv6)
 }
 
 // wait prefers the reason why ctx ended to the errors that its end caused.
@@ -171,29 +169,6 @@ func wait(ctx context.Context, group *errgroup.Group) error {
 		return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	}
 	return err
-}
-
-func (j *job) startServices(ctx context.Context, plan imagePlan, images []docker.Image, log io.Writer) error {
-	services := make([]docker.Service, len(images))
-	group, gctx := errgroup.WithContext(ctx)
-	for i, image := range images {
-		group.Go(func() error {
-			spec := j.serviceSpec(i, j.payload.Services[i], image, j.store.object(objectNetwork))
-			fmt.Fprintf(log, "Starting service %s as %s\n", plan.services[i].Name, strings.Join(spec.Aliases, ", "))
-			id, err := j.createAndStart(gctx, serviceName(i), spec)
-			services[i] = docker.Service{ID: id, Name: plan.services[i].Name, Image: image}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil || len(services) == 0 {
-		return err
-	}
-	limit := time.Duration(j.settings.Docker.WaitForServicesTimeout) * time.Second
-	if limit <= 0 {
-		return nil // the administrator wants no wait
-	}
-	fmt.Fprintf(log, "Waiting for services to be up and running (timeout %s) ...\n", limit)
-	return j.docker.WaitHealthy(ctx, services, limit, log)
 }
 
 func (j *job) createAndStart(ctx context.Context, name string, spec docker.Spec) (string, error) {
@@ -207,7 +182,7 @@ func (j *job) createAndStart(ctx context.Context, name string, spec docker.Spec)
 // startHelper starts the helper container and checks that Runner's scripts will find what they call: without
 // gitlab-runner they only warn, and the job's artifacts would be lost in silence (shells/abstract.go).
 func (j *job) startHelper(ctx context.Context, image docker.Image) error {
-	spec := j.helperSpec(image, j.store.object(objectNetwork), j.store.get().Slot)
+	spec := j.helperSpec(image, j.network(), j.store.get().Slot)
 	id, err := j.createAndStart(ctx, objectHelper, spec)
 	if err != nil {
 		return helperProblem(err)

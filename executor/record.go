@@ -31,6 +31,7 @@ type Record struct {
 	NoGo     cache.Reason      `json:"no_go,omitempty"` // why Go is not known
 	Tool     string            `json:"tool"`            // this program, where Docker sees it; empty if it cannot be had there
 	Caches   Caches            `json:"caches"`
+	Services []docker.Service  `json:"services,omitempty"`
 	Objects  map[string]string `json:"objects"`          // name → Docker's id, empty while being created
 	Failed   *Verdict          `json:"failed,omitempty"` // the first failure
 	Finished bool              `json:"finished"`         // Runner's last stage has run

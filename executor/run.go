@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
@@ -96,6 +97,10 @@ func (j *job) run(ctx context.Context, stage runner.Stage, script []byte) error 
 		return err
 	}
 	defer func() { _ = j.docker.Close() }()
+	if j.servicesShown() {
+		j.call.Stdout = &lockedWriter{w: j.call.Stdout}
+	}
+	defer j.followServices(ctx, j.call.Stdout)()
 	var result docker.Result
 	var err error
 	if stage.IsHelper() {
@@ -195,7 +200,12 @@ func (j *job) startBuild(ctx context.Context) (*docker.Run, error) {
 
 func (j *job) makeBuild(ctx context.Context) (*docker.Run, error) {
 	record := j.store.get()
-	spec := j.withCaches(j.buildSpec(record.Image, record.Objects[objectNetwork], record.Slot), record.Caches)
+	spec := j.withCaches(j.buildSpec(record.Image, j.network(), record.Slot), record.Caches)
+	hosts, err := j.serviceHosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	spec.Host.ExtraHosts = slices.Concat(spec.Host.ExtraHosts, hosts)
 	create := func() (string, error) { return j.docker.Create(ctx, record.Owner, spec) }
 	id, err := j.store.creating(objectBuild, create)
 	if errors.Is(err, docker.ErrImageGone) {

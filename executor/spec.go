@@ -2,7 +2,6 @@ package executor
 
 import (
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -36,6 +35,7 @@ func (j *job) helperSpec(image docker.Image, network string, slot int) docker.Sp
 	s.Host = docker.NewHostConfig(&j.settings.Docker, docker.KindHelper, docker.Asked{})
 	s.Suffix = objectHelper
 	s.User = "0:0"
+	s.Links = j.settings.Docker.Links
 	s.Entrypoint, s.Cmd = []string{"sh", "-c", helperLoop}, []string{}
 	if tool := j.store.get().Tool; tool != "" {
 		s.Mounts = append(s.Mounts, toolMount(tool))
@@ -57,17 +57,21 @@ func (j *job) buildSpec(image docker.Image, network string, slot int) docker.Spe
 	s.Platform = j.env.Expand(j.payload.Image.Options.Docker.Platform)
 	s.Env = buildEnv(j.env, j.payload)
 	s.Aliases = []string{"build"} // as under the docker executor with a network per build
+	s.Links = j.settings.Docker.Links
 	return s
 }
 
-func (j *job) serviceSpec(n int, service runner.Image, image docker.Image, network string) docker.Spec {
+func (j *job) serviceSpec(n int, service servicePlan, image docker.Image, network string) docker.Spec {
 	s := j.baseSpec(docker.KindService, image, network, j.store.get().Slot)
-	s.Host = docker.NewHostConfig(&j.settings.Docker, docker.KindService, docker.Asked{Image: service.Name, Init: j.wantsInit()})
+	s.Host = docker.NewHostConfig(&j.settings.Docker, docker.KindService, docker.Asked{Image: service.definition.Name, Init: j.wantsInit()})
 	s.Suffix, s.Hostname = serviceName(n), "" // Docker's default, the container's id, as under the docker executor
-	s.Aliases = docker.ServiceAliases(service.Name, service.Aliases())
-	s.Entrypoint, s.Cmd = j.entrypoint(service), service.Command
-	s.User, s.Platform = j.env.Expand(string(service.Options.Docker.User)), j.env.Expand(service.Options.Docker.Platform)
-	s.Env = serviceEnv(j.env, j.payload, service.Variables)
+	s.Aliases = service.aliases
+	if own := j.entrypoint(service.definition); len(own) > 0 { // to Docker, an empty list is no entrypoint at all
+		s.Entrypoint = own
+	}
+	s.Cmd = service.definition.Command
+	s.User, s.Platform = j.env.Expand(string(service.definition.Options.Docker.User)), service.request.Platform
+	s.Env = serviceEnv(j.env, j.payload, service.definition.Variables)
 	return s
 }
 
@@ -185,6 +189,9 @@ func buildEnv(env runner.Env, p *runner.Payload) []string {
 	return out
 }
 
+// tlsVariables are those of Runner's own that are files (helpers/tls).
+var tlsVariables = []string{"CI_SERVER_TLS_CA_FILE", "CI_SERVER_TLS_CERT_FILE", "CI_SERVER_TLS_KEY_FILE"}
+
 func fileVariables(p *runner.Payload) map[string]bool {
 	files := map[string]bool{}
 	for _, v := range p.Variables {
@@ -193,37 +200,35 @@ func fileVariables(p *runner.Payload) map[string]bool {
 	for name, secret := range p.Secrets {
 		files[name] = secret.IsFile()
 	}
+	for _, name := range tlsVariables {
+		files[name] = true
+	}
 	return files
 }
 
-// internalVariables are those of Runner's own making that a service sees too (common/build.go, GetServiceVariables).
-var internalVariables = []string{"CI", "CI_BUILDS_DIR", "CI_PROJECT_DIR", "CI_CONCURRENT_ID", "CI_CONCURRENT_PROJECT_ID", "CI_SERVER", "CI_RUNNER_VERSION"}
-
-// serviceEnv is the environment of a service: the job's public variables, those of Runner's own making, and the service's
-// own, which may refer to them. A secret of the job is none of its services' business.
+// serviceEnv is the environment of a service: what of the job's is not secret, and the service's own variables. Only these may refer to
+// secrets: whoever wrote them there wants the service to have them (common/build.go, GetServiceVariables).
 func serviceEnv(env runner.Env, p *runner.Payload, own []runner.Variable) []string {
-	shown := map[string]bool{}
-	for _, name := range internalVariables {
-		shown[name] = true
-	}
-	for _, v := range p.Variables {
-		shown[v.Key] = v.Public
+	all, visible := map[string]string{}, map[string]string{}
+	for _, line := range buildEnv(env, p) {
+		name, value, _ := strings.Cut(line, "=")
+		all[name], visible[name] = value, value
 	}
 	for _, v := range p.Variables { // a name with a second, secret value is secret
-		if !v.Public || v.Masked || v.File {
-			shown[v.Key] = false
+		if !v.Public || v.Masked {
+			delete(visible, v.Key)
 		}
 	}
-	visible := map[string]string{}
-	for name, value := range env.Variables {
-		if shown[name] {
-			visible[name] = value
-		}
+	for name := range p.Secrets {
+		delete(visible, name)
+	}
+	for _, v := range own { // these come first where one refers to another, and are not expanded twice
+		all[v.Key] = v.Value
 	}
 	for _, v := range own {
 		value := v.Value
 		if !v.Raw {
-			value = os.Expand(value, func(name string) string { return visible[name] })
+			value = runner.Expand(value, all)
 		}
 		visible[v.Key] = value
 	}

@@ -20,24 +20,6 @@ func testJob(environ ...string) *job {
 	}
 }
 
-func TestSecretsStayOutOfServices(t *testing.T) {
-	t.Parallel()
-	j := testJob("CUSTOM_ENV_OPEN=o", "CUSTOM_ENV_MASKED=m", "CUSTOM_ENV_HIDDEN=h", "CUSTOM_ENV_FILE=f", "CUSTOM_ENV_VAULT=v", "CUSTOM_ENV_CI_PROJECT_DIR=/builds/g/p", "CUSTOM_ENV_TWICE=t", "HOST=never")
-	j.payload.Variables = []runner.Variable{
-		{Key: "OPEN", Public: true},
-		{Key: "MASKED", Public: true, Masked: true},
-		{Key: "HIDDEN"},
-		{Key: "FILE", Public: true, File: true},
-		{Key: "TWICE"},
-		{Key: "TWICE", Public: true},
-	}
-	j.payload.Secrets = map[string]runner.Secret{"VAULT": {}}
-	got := serviceEnv(j.env, j.payload, []runner.Variable{{Key: "URL", Value: "$OPEN/$HIDDEN"}, {Key: "RAW", Value: "$OPEN", Raw: true}})
-	if want := []string{"CI_PROJECT_DIR=/builds/g/p", "OPEN=o", "RAW=$OPEN", "URL=o/"}; !slices.Equal(got, want) {
-		t.Errorf("a service sees %q, want %q", got, want)
-	}
-}
-
 func TestTheJobSeesFileVariablesAsPaths(t *testing.T) {
 	t.Parallel()
 	j := testJob("CUSTOM_ENV_KEY=the content", "CUSTOM_ENV_A=1", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/builds/g/p.tmp")

@@ -56,7 +56,7 @@ func TestTheEntrypointIsTheJobsUnlessTheAdministratorForbids(t *testing.T) {
 	if e := j.buildSpec(docker.Image{}, "net", 0).Entrypoint; e != nil {
 		t.Errorf("the job's entrypoint is %q", e)
 	}
-	if e := j.serviceSpec(0, j.payload.Services[0], docker.Image{}, "net").Entrypoint; e != nil {
+	if e := j.serviceSpec(0, servicePlan{definition: j.payload.Services[0]}, docker.Image{}, "net").Entrypoint; e != nil {
 		t.Errorf("the service's entrypoint is %q", e)
 	}
 	if text := log.String(); !strings.Contains(text, "image a:1") || !strings.Contains(text, "image b:1") || strings.Contains(text, "image c:1") {
@@ -84,7 +84,7 @@ func TestNamesOfTheAdministratorsChoice(t *testing.T) {
 	j := testJob("CUSTOM_ENV_TEAM=blue")
 	j.settings.Docker.Hostname, j.settings.Docker.ContainerLabels = "ci.example.com", map[string]string{"team": "the $TEAM one"}
 	j.settings.Docker.MACAddress, j.settings.Docker.VolumeDriverOps = "92:d0:c6:0a:29:33", map[string]string{"o": "size=1m"}
-	build, helper, service := j.buildSpec(docker.Image{}, "net", 0), j.helperSpec(docker.Image{}, "net", 0), j.serviceSpec(0, runner.Image{}, docker.Image{}, "net")
+	build, helper, service := j.buildSpec(docker.Image{}, "net", 0), j.helperSpec(docker.Image{}, "net", 0), j.serviceSpec(0, servicePlan{}, docker.Image{}, "net")
 	for _, s := range []docker.Spec{build, helper, service} {
 		if s.Labels["team"] != "the blue one" || s.VolumeOptions["o"] != "size=1m" {
 			t.Errorf("%s: %+v", s.Kind, s)

@@ -28,6 +28,8 @@ image entrypoint "$(name busybox)"
 image service
 image service-broken "$(name service)"
 image noshell "$(name service)"
+image postgres "$debian"
+image redis "$debian"
 image user "$job"
 
 docker tag "$(scripts/helper-image.sh)" "$(name helper)"

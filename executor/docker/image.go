@@ -21,10 +21,9 @@ import (
 
 // Image is an image that is on the host, pinned for the job by its id.
 type Image struct {
-	ID      string
-	OS      string   // as in GOOS
-	Arch    string   // as in GOARCH
-	Exposed []string // "8080/tcp"
+	ID   string
+	OS   string // as in GOOS
+	Arch string // as in GOARCH
 }
 
 // runsOn says whether the image is for a platform that was asked for; none is any.
@@ -107,13 +106,7 @@ func (c *Client) inspect(ctx context.Context, name string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	img := Image{ID: got.ID, OS: got.Os, Arch: got.Architecture}
-	if got.Config != nil {
-		for port := range got.Config.ExposedPorts {
-			img.Exposed = append(img.Exposed, port)
-		}
-	}
-	return img, nil
+	return Image{ID: got.ID, OS: got.Os, Arch: got.Architecture}, nil
 }
 
 func (c *Client) pull(ctx context.Context, req ImageRequest, log io.Writer) (Image, error) {

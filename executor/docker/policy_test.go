@@ -81,16 +81,6 @@ func TestServiceAliases(t *testing.T) {
 	}
 }
 
-func TestHealthChecksTryTheLowestTCPPorts(t *testing.T) {
-	t.Parallel()
-	if got := tcpPorts([]string{"8080/tcp", "53/udp", "80/tcp", "443"}); !slices.Equal(got, []int{80, 443, 8080}) {
-		t.Errorf("got %v", got)
-	}
-	if got := tcpPorts(nil); len(got) != 0 {
-		t.Errorf("no port is exposed, but %v is tried", got)
-	}
-}
-
 // The words are those of Docker Engine 20.10 to 28 and of public registries.
 func TestWhyAPullFailed(t *testing.T) {
 	t.Parallel()

@@ -13,16 +13,18 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 	"golang.org/x/sync/errgroup"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 )
 
 // CreateNetwork makes the job's network and gives its id; an MTU of 0 is Docker's default. Like Create it ends what it has begun.
-func (c *Client) CreateNetwork(ctx context.Context, owner Owner, mtu int, ipv6 bool) (string, error) {
+func (c *Client) CreateNetwork(ctx context.Context, owner Owner, name string, mtu int, ipv6 bool) (string, error) {
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
 	ctx, cancel := bounded(context.WithoutCancel(ctx), callTimeout, "the creation of the job's network")
 	defer cancel()
-	made, err := c.api.NetworkCreate(ctx, owner.Name, network.CreateOptions{
+	made, err := c.api.NetworkCreate(ctx, name, network.CreateOptions{
 		Driver: "bridge", Labels: owner.labels("network"), Options: networkOptions(mtu), EnableIPv6: &ipv6,
 	})
 	switch {
@@ -34,6 +36,17 @@ func (c *Client) CreateNetwork(ctx context.Context, owner Owner, mtu int, ipv6 b
 		return "", explain(ctx, err, "create the job's network, as Docker has no addresses left (set default-address-pools in daemon.json, or run fewer jobs at a time)")
 	}
 	return "", explain(ctx, err, "create the job's network")
+}
+
+// FindNetwork checks that the administrator's network is there.
+func (c *Client) FindNetwork(ctx context.Context, name string) error {
+	ctx, cancel := bounded(ctx, callTimeout, "the inspection of network "+name)
+	defer cancel()
+	_, err := c.api.NetworkInspect(ctx, name, network.InspectOptions{})
+	if gone(err) {
+		return outcome.System(outcome.SettingsInvalid, "settings: docker.network_mode: Docker has no network %q; `docker network create %s` makes one", name, name)
+	}
+	return explain(ctx, err, "inspect network %s", name)
 }
 
 // removalPause is the time between two attempts to remove what Docker still holds on to.

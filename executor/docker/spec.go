@@ -40,7 +40,8 @@ type Spec struct {
 	Mounts     []Mount
 	Volumes    []string          // the administrator's: host:container[:options], or a path in the container
 	Network    string            // name or id
-	Aliases    []string          // names in Network
+	Aliases    []string          // names in Network, if that knows names
+	Links      []string          // containers that Docker's default network shall know by name: container[:name]
 	MAC        string            // address in Network
 	Labels     map[string]string // beside ours
 	Host       HostConfig        // of NewHostConfig; mounts and network are added to it
@@ -67,6 +68,7 @@ func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *n
 	}
 	host := s.Host
 	host.NetworkMode = container.NetworkMode(s.Network)
+	host.Links = s.Links
 	for _, m := range s.Mounts {
 		if _, inMemory := host.Tmpfs[m.Target]; inMemory {
 			continue // Docker mounts no path twice, and the administrator's word counts
@@ -81,7 +83,7 @@ func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *n
 		host.Mounts = append(host.Mounts, s.jobVolume(owner, v))
 	}
 	var networks *network.NetworkingConfig
-	if s.Network != "" {
+	if s.Network != "" && host.NetworkMode.IsUserDefined() { // Docker's own networks take no names
 		networks = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.Network: {Aliases: s.Aliases, MacAddress: s.MAC}}}
 	}
 	return config, &host, networks, parsePlatform(s.Platform)

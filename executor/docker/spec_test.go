@@ -52,3 +52,14 @@ func TestFoldersAndVolumesReachDocker(t *testing.T) {
 		t.Error("no platform must leave the daemon's default")
 	}
 }
+
+func TestOnlyNetworksThatKnowNamesAreGivenSome(t *testing.T) {
+	t.Parallel()
+	for name, named := range map[string]bool{"4f2a": true, "company": true, "bridge": false, "default": false, "host": false, "none": false, "": false} {
+		_, host, networks, _ := Spec{Network: name, Aliases: []string{"db"}, Links: []string{"mirror"}}.configs(Owner{})
+		got := networks != nil && slices.Equal(networks.EndpointsConfig[name].Aliases, []string{"db"})
+		if got != named || string(host.NetworkMode) != name || !slices.Equal(host.Links, []string{"mirror"}) {
+			t.Errorf("%q: names %v, mode %s, links %v", name, got, host.NetworkMode, host.Links)
+		}
+	}
+}

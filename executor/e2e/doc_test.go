@@ -33,6 +33,8 @@ const (
 	userImage     = "local/gitlab-go-executor/user:test" // USER 1000
 	serviceImage  = "local/gitlab-go-executor/service:test"
 	brokenService = "local/gitlab-go-executor/service-broken:test"
+	postgresImage = "local/gitlab-go-executor/postgres:test"
+	redisImage    = "local/gitlab-go-executor/redis:test"
 )
 
 func envOr(name, otherwise string) string {
@@ -85,7 +87,7 @@ func setUp(m *testing.M) (int, error) {
 	if dockerAPI, err = client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation()); err != nil {
 		return 0, err
 	}
-	for _, image := range []string{jobImage, helperImage, busybox, entrypoint, noShell, userImage, serviceImage, brokenService} {
+	for _, image := range []string{jobImage, helperImage, busybox, entrypoint, noShell, userImage, serviceImage, brokenService, postgresImage, redisImage} {
 		if _, err := dockerAPI.ImageInspect(ctx, image); err != nil {
 			return 0, err
 		}

@@ -88,8 +88,16 @@ func (e Env) ProjectDir() string {
 
 // Expand replaces $NAME and ${NAME} by the job's variables, as the docker executor does in what Runner leaves unexpanded
 // (executors/docker, ImageDockerOptions.Expand). What the job says may depend on what the job says.
-func (e Env) Expand(text string) string {
-	return os.Expand(text, func(name string) string { return e.Variables[name] })
+func (e Env) Expand(text string) string { return Expand(text, e.Variables) }
+
+// Expand replaces $NAME and ${NAME}, and $$ by one dollar (common/spec/variables.go, ExpandValue).
+func Expand(text string, variables map[string]string) string {
+	return os.Expand(text, func(name string) string {
+		if name == "$" {
+			return name
+		}
+		return variables[name]
+	})
 }
 
 // FileVariableDir is where Runner's scripts keep the contents of file variables, inside the containers.

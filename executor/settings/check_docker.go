@@ -33,6 +33,7 @@ func (d *Docker) check(r *report) {
 	d.checkLimits(r)
 	d.checkFolders(r)
 	d.checkNetwork(r)
+	d.checkServices(r)
 	r.atLeast("docker.wait_for_services_timeout", d.WaitForServicesTimeout, -1, "seconds; -1 is no wait, 0 is the default")
 	r.positive("docker.pull_timeout", d.PullTimeout)
 	r.positive("docker.start_timeout", d.StartTimeout)

@@ -65,6 +65,8 @@ func (d *decoder) fill(prefix string, from table, into reflect.Value) {
 				continue
 			}
 			d.fill(key+".", inner, field)
+		case isTables(field.Type()):
+			d.tables(key, value, field)
 		default:
 			d.leaf(key, value, field)
 		}
@@ -96,7 +98,8 @@ func (d *decoder) unknown(prefix, key string) {
 		d.add(key, nil, "%s", why)
 		return
 	}
-	if near := nearest(key, d.known); near != "" {
+	prefix = number.ReplaceAllString(prefix, "")
+	if near := nearest(number.ReplaceAllString(key, ""), d.known); near != "" {
 		d.add(key, nil, "unknown key; did you mean %s?", near)
 		return
 	}
@@ -161,8 +164,11 @@ func keys(prefix string, of reflect.Type) []string {
 	for i := range of.NumField() {
 		key := prefix + tagName(of.Field(i))
 		all = append(all, key)
-		if isTable(of.Field(i).Type) {
-			all = append(all, keys(key+".", of.Field(i).Type)...)
+		switch t := of.Field(i).Type; {
+		case isTable(t):
+			all = append(all, keys(key+".", t)...)
+		case isTables(t):
+			all = append(all, keys(key+".", t.Elem())...)
 		}
 	}
 	slices.Sort(all)

@@ -127,7 +127,16 @@ type Docker struct {
 	// NetworkMTU and EnableIPv6 are of the job's network; 0 means Docker's default.
 	NetworkMTU int  `toml:"network_mtu,omitzero"`
 	EnableIPv6 bool `toml:"enable_ipv6,omitempty"`
+	// NetworkMode is the network of all containers of all jobs: the name of one that exists, which may be Docker's own bridge, host or
+	// none; empty means one of its own for each job.
+	NetworkMode string `toml:"network_mode,omitempty"`
+	// Links are container[:name] of containers that are not the job's; for Docker's default network alone.
+	Links []string `toml:"links,omitempty"`
 
+	// Services are started beside every job, before the job's own.
+	Services []Service `toml:"services,omitempty"`
+	// ServicesLimit is how many services a job may have, those of Services included; -1 means any number.
+	ServicesLimit int `toml:"services_limit"`
 	// WaitForServicesTimeout is in seconds, as in GitLab Runner: above 0, or -1 for no wait at all.
 	WaitForServicesTimeout int `toml:"wait_for_services_timeout"`
 	// PullTimeout bounds the pull of one image.
@@ -153,6 +162,7 @@ func defaultDocker() Docker {
 		Host:                   "unix:///var/run/docker.sock",
 		HelperImage:            helperImage(""),
 		PullPolicy:             StringOrList{PullAlways},
+		ServicesLimit:          -1,
 		WaitForServicesTimeout: defaultWaitForServices,
 		PullTimeout:            Duration{15 * time.Minute},
 		StartTimeout:           Duration{time.Minute},

@@ -18,7 +18,7 @@ const example = "../../config.example.toml"
 var commented = regexp.MustCompile(`(?m)^#([a-z\[\]]|[A-Z][A-Za-z0-9]* =|  ")`)
 
 // assignment is a key, commented out or not, and header a table.
-var assignment, header = regexp.MustCompile(`^#?([A-Za-z0-9_]+) =`), regexp.MustCompile(`^#?\[([a-z0-9_.]+)\]$`)
+var assignment, header = regexp.MustCompile(`^#?([A-Za-z0-9_]+) =`), regexp.MustCompile(`^#?\[?\[([a-z0-9_.]+)\]\]?$`)
 
 func readExample(t *testing.T) string {
 	t.Helper()

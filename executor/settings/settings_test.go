@@ -143,8 +143,13 @@ func full() *Settings {
 			ServicesTmpfs: map[string]string{"/var/lib/postgresql": ""}, DisableCache: true, CacheDir: "/srv/ci-cache",
 			VolumeDriver: "local", VolumeDriverOps: map[string]string{"type": "tmpfs"}, VolumesFrom: []string{"tools:ro"}, VolumeKeep: true,
 			ExtraHosts: []string{"a:192.0.2.1"}, DNS: []string{"192.0.2.2"}, DNSSearch: []string{"example.com"},
-			MACAddress: "92:d0:c6:0a:29:33", NetworkMTU: 1400, EnableIPv6: true, WaitForServicesTimeout: -1,
-			PullTimeout: Duration{90 * time.Second}, StartTimeout: Duration{1500 * time.Millisecond}, StopTimeout: Duration{time.Hour},
+			MACAddress: "92:d0:c6:0a:29:33", NetworkMTU: 1400, EnableIPv6: true,
+			NetworkMode: "bridge", Links: []string{"mirror:m"}, ServicesLimit: 3,
+			Services: []Service{
+				{Name: "redis:$V", Alias: "a, b", Command: []string{"c"}, Entrypoint: []string{"d"}, Environment: []string{"E=f=g"}}, {Name: "postgres:15"},
+			},
+			WaitForServicesTimeout: -1,
+			PullTimeout:            Duration{90 * time.Second}, StartTimeout: Duration{1500 * time.Millisecond}, StopTimeout: Duration{time.Hour},
 		},
 		Log: Log{Level: "debug", Format: FormatJSON, File: "/var/log/executor.log"},
 	}
