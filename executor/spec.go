@@ -52,7 +52,6 @@ func (j *job) buildSpec(image docker.Image, network string, slot int) docker.Spe
 	if s.User == "" {
 		s.User = j.env.Expand(string(j.payload.Image.Options.Docker.User))
 	}
-	s.Platform = j.env.Expand(j.payload.Image.Options.Docker.Platform)
 	s.Env = buildEnv(j.env, j.payload)
 	s.Aliases = []string{"build"} // as under the docker executor with a network per build
 	s.Limits.Memory, s.Limits.NanoCPUs, s.Limits.Pids = int64(d.Memory), int64(d.CPUs), int64(d.PidsLimit)
@@ -64,7 +63,7 @@ func (j *job) serviceSpec(n int, service runner.Image, image docker.Image, netwo
 	s.Suffix, s.Hostname = serviceName(n), "" // Docker's default, the container's id, as under the docker executor
 	s.Aliases = docker.ServiceAliases(service.Name, service.Aliases())
 	s.Entrypoint, s.Cmd = service.Entrypoint, service.Command
-	s.User, s.Platform = j.env.Expand(string(service.Options.Docker.User)), j.env.Expand(service.Options.Docker.Platform)
+	s.User = j.env.Expand(string(service.Options.Docker.User))
 	s.Env = serviceEnv(j.env, j.payload, service.Variables)
 	return s
 }

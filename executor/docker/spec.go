@@ -41,7 +41,6 @@ type Spec struct {
 	Cmd        []string // nil: the image's
 	Env        []string
 	User       string
-	Platform   string // os/arch[/variant]
 	Hostname   string
 	Stdin      bool // scripts come on standard input
 	Mounts     []Mount
@@ -56,7 +55,7 @@ type Spec struct {
 // configs converts a Spec to what the Docker API takes.
 func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *network.NetworkingConfig, *ocispec.Platform) {
 	config := &container.Config{
-		Image:        s.Image.ID,
+		Image:        s.Image.reference(),
 		Entrypoint:   s.Entrypoint,
 		Cmd:          s.Cmd,
 		Env:          s.Env,
@@ -101,7 +100,7 @@ func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *n
 	if s.Network != "" {
 		networks = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.Network: {Aliases: s.Aliases}}}
 	}
-	return config, host, networks, parsePlatform(s.Platform)
+	return config, host, networks, s.Image.Platform
 }
 
 // jobVolume is a volume that the containers of a job share and that goes with the job.
@@ -125,12 +124,4 @@ func logOptions(kind string) map[string]string {
 		return map[string]string{"max-size": "10m", "max-file": "1"}
 	}
 	return nil
-}
-
-func parsePlatform(p string) *ocispec.Platform {
-	if p == "" {
-		return nil
-	}
-	parts := append(strings.SplitN(p, "/", 3), "", "")
-	return &ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
 }

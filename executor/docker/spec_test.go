@@ -3,6 +3,8 @@ package docker
 import (
 	"slices"
 	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 func TestNoContainerOfAJobIsPrivileged(t *testing.T) {
@@ -24,7 +26,7 @@ func TestNoContainerOfAJobIsPrivileged(t *testing.T) {
 func TestLimitsAndVolumesReachDocker(t *testing.T) {
 	t.Parallel()
 	s := Spec{
-		Kind: KindBuild, Stdin: true, Platform: "linux/arm/v7",
+		Kind: KindBuild, Stdin: true, Image: Image{ID: "sha256:x", Platform: &ocispec.Platform{OS: "linux", Architecture: "arm", Variant: "v7"}},
 		Limits:  Limits{Memory: 1 << 30, NanoCPUs: 15e8, Pids: 100, ShmSize: 1 << 20},
 		Mounts:  []Mount{{Source: "/host/a:b", Target: "/builds", ReadOnly: true}},
 		Volumes: []string{"/certs:/certs:ro", "/scratch"},
