@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,7 +81,7 @@ func removeRunner(t *testing.T, token string) {
 
 func TestJobsEndAsUnderTheDockerExecutor(t *testing.T) {
 	t.Parallel()
-	for _, c := range parityCases() {
+	for _, c := range slices.Concat(parityCases(), parityImageCases(t)) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			g := newGitLab(t)
