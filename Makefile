@@ -66,6 +66,7 @@ test: setup lint ## run linters, unit tests, and end-to-end tests with Docker an
 	$(call step,images,scripts/job-image.sh; scripts/helper-image.sh; scripts/test-images.sh)
 	$(call step,GitLab Runner for the tests,testdata/runner/build.sh)
 	$(call step,S3 servers for the tests,testdata/s3/build.sh)
+	$(call step,image registry for the tests,testdata/registry/build.sh)
 	$(call step,go vet,go vet ./...)
 	$(call step,go test,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
 		go test -count=1 -timeout 30m -parallel 4 ./...)
@@ -105,4 +106,4 @@ bin/bench: setup
 
 .PHONY: clean
 clean: ## remove what was built, but no image
-	rm -rf bin .cache testdata/runner/bin testdata/s3/bin
+	rm -rf bin .cache testdata/registry/bin testdata/runner/bin testdata/s3/bin

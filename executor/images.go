@@ -29,21 +29,23 @@ type servicePlan struct {
 // planImages checks the job's images against the settings. All mistakes are reported at once.
 func planImages(s *settings.Settings, env runner.Env, p *runner.Payload) (imagePlan, error) {
 	d := s.Docker
+	defaultImage, logins := env.Expand(d.Image), loginsOf(env, p)
 	var plan imagePlan
 	var problems []error
 	request := func(key string, image runner.Image, allowed, always []string) docker.ImageRequest {
+		image.Name = env.Expand(image.Name) // once more than Runner did, like the docker executor
 		policies, err := docker.PullPolicies(key, image.PullPolicies, d.PullPolicy, d.AllowedPullPolicies)
 		problems = append(problems, docker.CheckImage(key, image.Name, allowed, always), err, checkTexts(key, image))
-		return docker.ImageRequest{Name: image.Name, Policies: policies, Platform: env.Expand(image.Options.Docker.Platform), Logins: logins(p)}
+		return docker.ImageRequest{Name: image.Name, Policies: policies, Platform: env.Expand(image.Options.Docker.Platform), Logins: logins}
 	}
 	image := p.Image
 	if image.Name == "" {
-		image.Name = d.Image
+		image.Name = defaultImage
 	}
 	if image.Name == "" {
 		problems = append(problems, outcome.Job(outcome.NoImage, "the job names no image (.gitlab-ci.yml: image), and this runner has no default (settings: docker.image)"))
 	} else {
-		plan.build = request("image", image, d.AllowedImages, []string{d.Image})
+		plan.build = request("image", image, d.AllowedImages, []string{defaultImage})
 	}
 	if user := buildUser(&d, env, p); !d.UserAllowed(user) {
 		problems = append(problems, outcome.Job(outcome.BadDefinition, "image: user %q is not allowed on this runner; allowed: %s", user, strings.Join(d.AllowedUsers, ", ")))
@@ -51,7 +53,7 @@ func planImages(s *settings.Settings, env runner.Env, p *runner.Payload) (imageP
 	problems = append(problems, plan.addServices(s, env, p, request))
 	helper, err := docker.PullPolicies("helper_image", nil, d.PullPolicy, nil)
 	problems = append(problems, err)
-	plan.helper = docker.ImageRequest{Name: d.HelperImage, Policies: helper, Logins: logins(p)}
+	plan.helper = docker.ImageRequest{Name: env.Expand(d.HelperImage), Policies: helper, Logins: logins}
 	return plan, errors.Join(problems...)
 }
 
@@ -126,19 +128,20 @@ func checkTexts(key string, image runner.Image) error {
 	return errors.Join(problems...)
 }
 
-func logins(p *runner.Payload) []docker.Login {
-	var out []docker.Login
+// loginsOf names the sources of logins. Runner's own environment, [[runners]] environment, is among the variables too.
+func loginsOf(env runner.Env, p *runner.Payload) *docker.Logins {
+	l := &docker.Logins{AuthConfig: env.Variables["DOCKER_AUTH_CONFIG"], Home: docker.UserHome()}
 	for _, c := range p.Credentials {
 		if c.Type == "registry" {
-			out = append(out, docker.Login{Registry: c.URL, Username: c.Username, Password: c.Password})
+			l.Job = append(l.Job, docker.Login{Registry: c.URL, Username: c.Username, Password: c.Password})
 		}
 	}
-	return out
+	return l
 }
 
-// helperProblem makes the administrator's fault of what would be the job's with its own image.
+// helperProblem makes the administrator's fault of what would be the job's with its own image, but not of the job's own logins.
 func helperProblem(err error) error {
-	if outcome.Of(err).UsersFault() {
+	if f := outcome.Of(err); f.UsersFault() && f.Reason != outcome.BadDefinition {
 		return outcome.System(outcome.HelperUnusable, "settings: docker.helper_image: %w", errors.New(err.Error()))
 	}
 	return err

@@ -136,7 +136,6 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(log, "Using image %s (%s)\n", plan.build.Name, image.ID)
 		return j.store.update(func(r *Record) { r.Image = image })
 	})
 	group.Go(func() (err error) {

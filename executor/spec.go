@@ -54,7 +54,6 @@ func (j *job) buildSpec(image docker.Image, network string, slot int) docker.Spe
 	s.Entrypoint, s.Cmd = j.entrypoint(j.payload.Image), docker.ShellCommand
 	s.User = buildUser(&j.settings.Docker, j.env, j.payload)
 	s.MAC = j.settings.Docker.MACAddress
-	s.Platform = j.env.Expand(j.payload.Image.Options.Docker.Platform)
 	s.Env = buildEnv(j.env, j.payload)
 	s.Aliases = []string{"build"} // as under the docker executor with a network per build
 	s.Links = j.settings.Docker.Links
@@ -70,7 +69,7 @@ func (j *job) serviceSpec(n int, service servicePlan, image docker.Image, networ
 		s.Entrypoint = own
 	}
 	s.Cmd = service.definition.Command
-	s.User, s.Platform = j.env.Expand(string(service.definition.Options.Docker.User)), service.request.Platform
+	s.User = j.env.Expand(string(service.definition.Options.Docker.User))
 	s.Env = serviceEnv(j.env, j.payload, service.definition.Variables)
 	return s
 }

@@ -99,11 +99,37 @@ func TestAllMistakesInAJobsImagesAreSaidAtOnce(t *testing.T) {
 	}
 }
 
+func TestImagesAreNamedWithVariables(t *testing.T) {
+	t.Parallel()
+	env := runner.ReadEnv([]string{"CUSTOM_ENV_CI_RUNNER_VERSION=19.4.0", "CUSTOM_ENV_GO=1.26", "CUSTOM_ENV_REPOSITORY=company", "CUSTOM_ENV_ARCH=arm64"})
+	s := settings.Default()
+	s.Docker.Image, s.Docker.HelperImage = "$REPOSITORY/default:${GO}", "helper:v${CI_RUNNER_VERSION}"
+	s.Docker.AllowedImages = []string{"golang:1.*"}
+	p := testJob().payload
+	for name, want := range map[string]string{"": "company/default:1.26", "company/default:1.26": "company/default:1.26", "golang:$GO": "golang:1.26", "$REPOSITORY/other": ""} {
+		p.Image = runner.Image{Name: name}
+		p.Image.Options.Docker.Platform = "linux/$ARCH"
+		plan, err := planImages(s, env, p)
+		if want == "" {
+			if outcome.Of(err).Reason != outcome.ImageNotAllowed || !strings.Contains(err.Error(), `"company/other"`) {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil || plan.build.Name != want || plan.build.Platform != "linux/arm64" || plan.helper.Name != "helper:v19.4.0" {
+			t.Errorf("%s: %+v, %v", name, plan.build, err)
+		}
+	}
+}
+
 func TestAHelperImageThatIsMissingIsNotTheUsersFault(t *testing.T) {
 	t.Parallel()
 	err := helperProblem(outcome.Job(outcome.ImageNotFound, "nope"))
 	if f := outcome.Of(err); f.UsersFault() || f.Reason != outcome.HelperUnusable {
 		t.Errorf("%s/%s", f.Outcome, f.Reason)
+	}
+	if f := outcome.Of(helperProblem(outcome.Job(outcome.BadDefinition, "the job's logins"))); !f.UsersFault() {
+		t.Errorf("the job's own mistake became %s", f.Reason)
 	}
 	if helperProblem(nil) != nil {
 		t.Error("no problem became one")

@@ -35,10 +35,12 @@ func Connect(ctx context.Context, host string) (*Client, error) {
 	c := &Client{api: api, StartTimeout: time.Minute, PullTimeout: 15 * time.Minute}
 	ctx, cancel := bounded(ctx, 10*time.Second, "an answer of Docker at "+host)
 	defer cancel()
-	if _, err := api.Ping(ctx); err != nil {
+	answer, err := api.Ping(ctx)
+	if err != nil {
 		_ = api.Close()
 		return nil, explain(ctx, err, "reach Docker at %s (is the daemon running? may this user use it?)", host)
 	}
+	api.NegotiateAPIVersionPing(answer) // now, since calls depend on it; left to the client, it would happen in the first call
 	return c, nil
 }
 

@@ -2,64 +2,72 @@ package docker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
-	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/distribution/reference"
+	"github.com/containerd/platforms"
 	"github.com/docker/docker/api/types/image"
-	"github.com/docker/docker/api/types/registry"
+	"github.com/docker/docker/api/types/versions"
+	"github.com/docker/docker/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
 )
 
-// Image is an image that is on the host, pinned for the job by its id.
+// Image is an image that is on the host, pinned for the job by its id: a tag may move while the job runs.
 type Image struct {
-	ID   string
-	OS   string // as in GOOS
-	Arch string // as in GOARCH
+	ID       string
+	Ref      string            // takes the id's place in the creation of containers; see reference
+	Platform *ocispec.Platform // the image's own, where one was asked for
 }
 
-// runsOn says whether the image is for a platform that was asked for; none is any.
-func (i Image) runsOn(platform string) bool {
-	want := parsePlatform(platform)
-	return want == nil || (want.OS == i.OS && (want.Architecture == "" || want.Architecture == i.Arch))
+// reference is what names the image to the daemon. Docker's containerd store keeps a tag for several platforms, finds the id of
+// one of them under no name, and has to be told the digest and the platform; it alone describes what an image's name stands
+// for. Docker's older stores know an image by its id, and let a digest move from one platform to another.
+func (i Image) reference() string {
+	if i.Ref != "" {
+		return i.Ref
+	}
+	return i.ID
 }
 
 // ImageRequest asks for an image to be made available.
 type ImageRequest struct {
 	Name     string
 	Policies []string // tried in order until one succeeds
-	Platform string
-	Logins   []Login
+	Platform string   // os/arch[/variant]; empty: what the daemon or the registry has
+	Logins   *Logins  // nil: none
 }
 
-// Login is the user of an image registry.
-type Login struct{ Registry, Username, Password string }
-
-// Pulls that fail on the network are tried again, as the docker executor does (executors/docker/internal/pull/manager.go).
-const (
-	pullAttempts = 3
-	pullPause    = 2 * time.Second
-)
-
-// Ensure makes an image available on the host and says on log what it does.
+// Ensure makes an image available on the host and says on log what it does, in the docker executor's words
+// (executors/docker/internal/pull).
 func (c *Client) Ensure(ctx context.Context, req ImageRequest, log io.Writer) (Image, error) {
+	fmt.Fprintf(log, "Using effective pull policy of %s for container %s\n", req.Policies, req.Name)
+	platform, err := parsePlatform(req.Platform)
+	if err != nil {
+		return Image{}, outcome.Job(outcome.BadDefinition, "image %s: docker:platform %q is none: %w; for example linux/amd64", req.Name, req.Platform, err)
+	}
 	var failed []error
-	for _, policy := range req.Policies {
-		img, err := c.ensureBy(ctx, policy, req, log)
+	for n, policy := range req.Policies {
+		if n > 0 {
+			fmt.Fprintf(log, "Attempt #%d: Trying %q pull policy\n", n+1, policy)
+		}
+		found, err := c.ensureBy(ctx, policy, req, platform, log)
 		if err == nil {
+			img := pin(found, platform)
+			fmt.Fprintf(log, "Using docker image %s for %s%s ...\n", img.ID, req.Name, withDigest(found))
 			return img, nil
 		}
 		failed = append(failed, err)
 		if ctx.Err() != nil {
 			break
+		}
+		if n+1 < len(req.Policies) {
+			fmt.Fprintf(log, "WARNING: Failed to pull image with policy %q: %v\n", policy, err)
 		}
 	}
 	return Image{}, worst(failed)
@@ -75,127 +83,100 @@ func worst(failed []error) error {
 	return errors.Join(failed...)
 }
 
-func (c *Client) ensureBy(ctx context.Context, policy string, req ImageRequest, log io.Writer) (Image, error) {
+func (c *Client) ensureBy(ctx context.Context, policy string, req ImageRequest, platform *ocispec.Platform, log io.Writer) (image.InspectResponse, error) {
 	switch policy {
-	case settings.PullAlways:
-		return c.pull(ctx, req, log)
-	case settings.PullIfNotPresent:
-		img, err := c.inspect(ctx, req.Name)
-		if errdefs.IsNotFound(err) || err == nil && !img.runsOn(req.Platform) {
-			return c.pull(ctx, req, log)
+	case settings.PullAlways, settings.PullIfNotPresent:
+		if policy == settings.PullAlways && !isImageID(req.Name) { // an id is in no registry
+			return c.pull(ctx, req, platform, log)
 		}
-		return img, explain(ctx, err, "inspect image %s", req.Name)
+		found, err := c.inspect(ctx, req.Name, platform)
+		if errdefs.IsNotFound(err) && !isImageID(req.Name) || err == nil && !runsOn(found, platform) {
+			return c.pull(ctx, req, platform, log)
+		}
+		if err == nil {
+			fmt.Fprintf(log, "Using locally found image version due to %q pull policy\n", policy)
+		}
+		return found, explainMissing(ctx, err, req.Name, policy)
 	case settings.PullNever:
-		img, err := c.inspect(ctx, req.Name)
-		if err == nil && !img.runsOn(req.Platform) {
-			return Image{}, outcome.Job(outcome.ImageNotFound, "image %s is on this runner's host for platform %s/%s, not for %s, and pull_policy %q forbids to pull it",
-				req.Name, img.OS, img.Arch, req.Platform, policy)
+		found, err := c.inspect(ctx, req.Name, platform)
+		if err == nil && !runsOn(found, platform) {
+			return found, outcome.Job(outcome.ImageNotFound, "image %s is on this runner's host for platform %s, not for %s, and pull_policy %q forbids to pull it",
+				req.Name, platforms.Format(platformOf(found)), req.Platform, policy)
 		}
-		if errdefs.IsNotFound(err) {
-			return Image{}, outcome.Job(outcome.ImageNotFound, "image %s is not on this runner's host, and pull_policy %q forbids to pull it", req.Name, policy)
-		}
-		return img, explain(ctx, err, "inspect image %s", req.Name)
+		return found, explainMissing(ctx, err, req.Name, policy)
 	}
-	return Image{}, outcome.Job(outcome.PullPolicy, "pull_policy %q of image %s is unknown; known: always, if-not-present, never", policy, req.Name)
+	return image.InspectResponse{}, outcome.Job(outcome.PullPolicy, "pull_policy %q of image %s is unknown; known: always, if-not-present, never", policy, req.Name)
 }
 
-func (c *Client) inspect(ctx context.Context, name string) (Image, error) {
+// explainMissing is for an image that is not here and is not pulled.
+func explainMissing(ctx context.Context, err error, name, policy string) error {
+	switch {
+	case !errdefs.IsNotFound(err):
+		return explain(ctx, err, "inspect image %s", name)
+	case isImageID(name):
+		return outcome.Job(outcome.ImageNotFound, "image %s is not on this runner's host, and cannot be pulled by its id: name a repository, with @sha256:… for this very image", name)
+	}
+	return outcome.Job(outcome.ImageNotFound, "image %s is not on this runner's host, and pull_policy %q forbids to pull it", name, policy)
+}
+
+// platformAwareAPI is the first version of Docker's API in which an image is inspected for a platform.
+const platformAwareAPI = "1.49"
+
+func (c *Client) inspect(ctx context.Context, name string, platform *ocispec.Platform) (image.InspectResponse, error) {
 	ctx, cancel := bounded(ctx, callTimeout, "the inspection of image "+name)
 	defer cancel()
-	got, err := c.api.ImageInspect(ctx, name)
-	if err != nil {
-		return Image{}, err
+	var options []client.ImageInspectOption
+	if versions.GreaterThanOrEqualTo(c.api.ClientVersion(), platformAwareAPI) {
+		options = append(options, client.ImageInspectWithPlatform(platform))
 	}
-	return Image{ID: got.ID, OS: got.Os, Arch: got.Architecture}, nil
+	return c.api.ImageInspect(ctx, name, options...)
 }
 
-func (c *Client) pull(ctx context.Context, req ImageRequest, log io.Writer) (Image, error) {
-	fmt.Fprintf(log, "Pulling image %s ...\n", req.Name)
-	var err error
-	for attempt := 1; ; attempt++ {
-		err = c.pullOnce(ctx, req)
-		if err == nil || attempt == pullAttempts || ctx.Err() != nil || outcome.Of(err).Reason != outcome.RegistryFailed {
-			break
-		}
-		fmt.Fprintf(log, "Pulling image %s failed, attempt %d of %d: %v\n", req.Name, attempt, pullAttempts, err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pullPause):
+// pin keeps of an image what its containers are created by.
+func pin(found image.InspectResponse, asked *ocispec.Platform) Image {
+	img := Image{ID: found.ID}
+	if asked != nil {
+		own := platformOf(found)
+		img.Platform = &own
+		if found.Descriptor != nil && len(found.RepoDigests) > 0 {
+			img.Ref = found.RepoDigests[0]
 		}
 	}
-	if err != nil {
-		return Image{}, err
-	}
-	img, err := c.inspect(ctx, req.Name)
-	return img, explain(ctx, err, "inspect image %s", req.Name)
+	return img
 }
 
-func (c *Client) pullOnce(ctx context.Context, req ImageRequest) error {
-	ctx, cancel := bounded(ctx, c.PullTimeout, "the pull of image "+req.Name+" (settings: docker.pull_timeout)")
-	defer cancel()
-	auth, err := registryAuth(req.Name, req.Logins)
-	if err != nil {
-		return err
+func withDigest(found image.InspectResponse) string {
+	if len(found.RepoDigests) == 0 {
+		return "" // built here
 	}
-	body, err := c.api.ImagePull(ctx, req.Name, image.PullOptions{RegistryAuth: auth, Platform: req.Platform})
-	if err != nil {
-		return explainPull(ctx, err, req.Name)
-	}
-	defer func() { _ = body.Close() }()
-	for decoder := json.NewDecoder(body); ; {
-		var m struct { // of the messages that the API documents only the error matters here
-			Error string `json:"error"`
-		}
-		err := decoder.Decode(&m)
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return explainPull(ctx, err, req.Name)
-		case m.Error != "":
-			return explainPull(ctx, errors.New(m.Error), req.Name)
-		}
-	}
+	return " with digest " + found.RepoDigests[0]
 }
 
-// What registries and the daemon say; samples are in the tests. The daemon passes on the registry's words and seldom its
-// status code.
-var (
-	pullNotFound = regexp.MustCompile(`(?i)manifest unknown|not found: manifest|manifest for .* not found|repository .* not found|name unknown|no matching manifest|invalid reference format`)
-	pullDenied   = regexp.MustCompile(`(?i)pull access denied|unauthorized|authentication required|denied: |no basic auth credentials|insufficient_scope|403 forbidden`)
-)
-
-func explainPull(ctx context.Context, err error, name string) error {
-	reason, text := outcome.RegistryFailed, err.Error()
-	switch {
-	case ctx.Err() != nil:
-		return explain(ctx, err, "pull image %s", name)
-	case pullNotFound.MatchString(text):
-		return outcome.Job(outcome.ImageNotFound, "image %s does not exist in its registry: %w", name, err)
-	case pullDenied.MatchString(text):
-		return outcome.Job(outcome.ImageDenied, "image %s: its registry refuses this job's login, or the image does not exist: %w", name, err)
-	case daemonReason(err) == outcome.DiskFull, strings.Contains(text, "Cannot connect to the Docker daemon"):
-		return explain(ctx, err, "pull image %s", name)
+// parsePlatform takes what Docker takes, "arm64" and "linux/x86_64" too.
+func parsePlatform(text string) (*ocispec.Platform, error) {
+	if text == "" {
+		return nil, nil
 	}
-	return outcome.System(reason, "cannot pull image %s: %w", name, err)
-}
-
-// registryAuth finds the login for an image's registry.
-func registryAuth(name string, logins []Login) (string, error) {
-	ref, err := reference.ParseNormalizedNamed(name)
+	p, err := platforms.Parse(text)
 	if err != nil {
-		return "", nil //nolint:nilerr // an image id: nothing to pull, so nothing to log in to
+		return nil, err
 	}
-	for _, l := range logins {
-		if l.Registry == reference.Domain(ref) {
-			return registry.EncodeAuthConfig(registry.AuthConfig{Username: l.Username, Password: l.Password, ServerAddress: l.Registry})
-		}
-	}
-	return "", nil
+	return &p, nil
 }
+
+func platformOf(found image.InspectResponse) ocispec.Platform {
+	return ocispec.Platform{OS: found.Os, OSVersion: found.OsVersion, Architecture: found.Architecture, Variant: found.Variant}
+}
+
+// runsOn says whether an image is for a platform that was asked for; none is any.
+func runsOn(found image.InspectResponse, asked *ocispec.Platform) bool {
+	return asked == nil || platforms.NewMatcher(*asked).Match(platformOf(found))
+}
+
+func isImageID(image string) bool { return strings.HasPrefix(image, "sha256:") }
 
 // EnsureImage makes an image available for a command that a person runs: it pulls only what the host lacks.
 func (c *Client) EnsureImage(ctx context.Context, name string, log io.Writer) error {
-	_, err := c.Ensure(ctx, ImageRequest{Name: name, Policies: []string{settings.PullIfNotPresent}}, log)
+	_, err := c.Ensure(ctx, ImageRequest{Name: name, Policies: []string{settings.PullIfNotPresent}, Logins: &Logins{Home: UserHome()}}, log)
 	return err
 }

@@ -52,5 +52,3 @@ func CheckImage(key, image string, allowed, always []string) error {
 	return outcome.Job(outcome.ImageNotAllowed, "%s: image %q is not allowed on this runner; allowed: %s",
 		key, image, strings.Join(allowed, ", "))
 }
-
-func isImageID(image string) bool { return strings.HasPrefix(image, "sha256:") }

@@ -34,7 +34,6 @@ type Spec struct {
 	Cmd        []string // nil: the image's
 	Env        []string
 	User       string
-	Platform   string // os/arch[/variant]
 	Hostname   string
 	Stdin      bool // scripts come on standard input
 	Mounts     []Mount
@@ -52,7 +51,7 @@ type Spec struct {
 // configs converts a Spec to what the Docker API takes.
 func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *network.NetworkingConfig, *ocispec.Platform) {
 	config := &container.Config{
-		Image:        s.Image.ID,
+		Image:        s.Image.reference(),
 		Entrypoint:   s.Entrypoint,
 		Cmd:          s.Cmd,
 		Env:          s.Env,
@@ -86,7 +85,7 @@ func (s Spec) configs(owner Owner) (*container.Config, *container.HostConfig, *n
 	if s.Network != "" && host.NetworkMode.IsUserDefined() { // Docker's own networks take no names
 		networks = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.Network: {Aliases: s.Aliases, MacAddress: s.MAC}}}
 	}
-	return config, &host, networks, parsePlatform(s.Platform)
+	return config, &host, networks, s.Image.Platform
 }
 
 // labels are the administrator's and ours, by which we find what to remove.
@@ -109,12 +108,4 @@ func (s Spec) jobVolume(owner Owner, target string) mount.Mount {
 		Type: mount.TypeVolume, Source: fmt.Sprintf("%s-volume-%08x", owner.Name, crc32.ChecksumIEEE([]byte(target))), Target: target,
 		VolumeOptions: options,
 	}
-}
-
-func parsePlatform(p string) *ocispec.Platform {
-	if p == "" {
-		return nil
-	}
-	parts := append(strings.SplitN(p, "/", 3), "", "")
-	return &ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
 }

@@ -3,6 +3,8 @@ package docker
 import (
 	"slices"
 	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 func TestEveryContainerBearsTheLabelsThatItsRemovalGoesBy(t *testing.T) {
@@ -22,7 +24,7 @@ func TestEveryContainerBearsTheLabelsThatItsRemovalGoesBy(t *testing.T) {
 func TestFoldersAndVolumesReachDocker(t *testing.T) {
 	t.Parallel()
 	s := Spec{
-		Kind: KindBuild, Stdin: true, Platform: "linux/arm/v7",
+		Kind: KindBuild, Stdin: true, Image: Image{ID: "sha256:x", Platform: &ocispec.Platform{OS: "linux", Architecture: "arm", Variant: "v7"}},
 		Mounts:  []Mount{{Source: "/host/a:b", Target: "/cache", ReadOnly: true}},
 		Volumes: []string{"/certs:/certs:ro", "/scratch"},
 	}

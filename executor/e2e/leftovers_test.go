@@ -23,7 +23,7 @@ func (r *running) killAll() {
 func TestTheNextJobCleansUpAfterAKilledRunner(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, `stop_timeout = "1s"`)
-	for _, moment := range []string{"Using image", `Executing "step_script"`, started} {
+	for _, moment := range []string{"Using docker image", `Executing "step_script"`, started} {
 		r := h.start(h.newJob(busybox, "echo started; sleep 202").with("services", []job{{"name": serviceImage}}))
 		r.waitFor(moment)
 		r.killAll()

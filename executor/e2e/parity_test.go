@@ -86,7 +86,7 @@ func removeRunner(t *testing.T, token string) {
 
 func TestJobsEndAsUnderTheDockerExecutor(t *testing.T) {
 	t.Parallel()
-	for _, c := range slices.Concat(parityCases(), parityRunnerCases(), settingsCases(), serviceCases()) {
+	for _, c := range slices.Concat(parityCases(), parityRunnerCases(), parityImageCases(t), settingsCases(), serviceCases()) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			g := newGitLab(t)

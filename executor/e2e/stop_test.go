@@ -65,7 +65,7 @@ func TestAJobOutOfTimeLeavesNothing(t *testing.T) {
 func TestAnAbortedJobLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, `stop_timeout = "1s"`)
-	for _, moment := range []string{`Preparing the "custom" executor`, "Using image", "Getting source from Git repository", `Executing "step_script"`, started} {
+	for _, moment := range []string{`Preparing the "custom" executor`, "Using docker image", "Getting source from Git repository", `Executing "step_script"`, started} {
 		r := h.start(h.newJob(busybox, "echo started; sleep 200").with("services", []job{{"name": serviceImage}}))
 		r.waitFor(moment)
 		r.signal(syscall.SIGUSR2)

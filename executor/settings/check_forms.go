@@ -2,6 +2,7 @@ package settings
 
 import (
 	"net/netip"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -19,8 +20,10 @@ func (r *report) socket(key, value string) {
 	}
 }
 
+// image takes variables of the job in the name, as the docker executor does; what they make of it is seen when a job runs.
 func (r *report) image(key, value string) {
-	if _, err := reference.ParseNormalizedNamed(value); err != nil {
+	name := os.Expand(value, func(string) string { return "x" })
+	if _, err := reference.ParseNormalizedNamed(name); err != nil {
 		r.add(key, value, "not the name of an image (%v); use for example golang:1.26 or registry.example.com/group/image:tag", err)
 	}
 }

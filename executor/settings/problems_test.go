@@ -109,7 +109,7 @@ func TestMistakesOfSense(t *testing.T) {
 		"a remote daemon":               {`docker.host = "tcp://192.0.2.1:2376"`, `config.toml:1: docker.host = "tcp://192.0.2.1:2376": has to be the socket of a daemon on this host`},
 		"a socket without its scheme":   {`docker.host = "/var/run/docker.sock"`, `unix:///var/run/docker.sock`},
 		"no helper image":               {`docker.helper_image = ""`, `docker.helper_image = "": not the name of an image`},
-		"an image with a variable":      {`docker.image = "golang:${V}"`, `docker.image = "golang:${V}": not the name of an image`},
+		"an image beside its variable":  {`docker.image = "golang:${V}:1"`, `docker.image = "golang:${V}:1": not the name of an image`},
 		"a runner on the PATH":          {`docker.runner_binary = "gitlab-runner"`, `docker.runner_binary = "gitlab-runner": has to be an absolute path`},
 		"no pull policy":                {`docker.pull_policy = []`, `docker.pull_policy = []: an empty list; name at least one of always, if-not-present, never`},
 		"an empty pull policy":          {`docker.pull_policy = ""`, `docker.pull_policy = "": unknown value; allowed are`},

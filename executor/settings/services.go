@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
-	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -50,10 +49,9 @@ func (d *Docker) checkServices(r *report) {
 	}
 	for i, s := range d.Services {
 		key := fmt.Sprintf("docker.services[%d]", i)
-		switch {
-		case s.Name == "":
+		if s.Name == "" {
 			r.addAt(r.lines[key], key+".name", nil, "is missing; name the service's image, for example redis:7")
-		case !strings.Contains(s.Name, "$"): // a job variable
+		} else {
 			r.image(key+".name", s.Name)
 		}
 		r.each(key+".environment", s.Environment, func(key, value string) {

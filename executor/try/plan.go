@@ -87,12 +87,12 @@ func (p *plan) stages() []string {
 
 // images are those that have to be on this host before a job starts. A job that forbids to pull one means it.
 func (p *plan) images(s *settings.Settings) []string {
-	job := p.payload(1)
+	job, values := p.payload(1), p.variables(1, p.projectDir(runner.BuildsDir)).expanded()
 	if job.Image.Name == "" {
-		job.Image.Name = s.Docker.Image
+		job.Image.Name = expand(s.Docker.Image, values)
 	}
 	var names []string
-	for _, image := range append([]runner.Image{job.Image, {Name: s.Docker.HelperImage}}, job.Services...) {
+	for _, image := range append([]runner.Image{job.Image, {Name: expand(s.Docker.HelperImage, values)}}, job.Services...) {
 		never := len(image.PullPolicies) > 0 && !slices.ContainsFunc(image.PullPolicies, func(p string) bool { return p != settings.PullNever })
 		if image.Name != "" && !never && !slices.Contains(names, image.Name) {
 			names = append(names, image.Name)
