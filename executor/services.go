@@ -114,8 +114,8 @@ func (j *job) serviceHosts(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		for _, ip := range ips {
-			for _, alias := range s.Aliases {
-				hosts = append(hosts, alias+":"+ip)
+			for _, name := range append([]string{s.ID[:min(len(s.ID), 12)]}, s.Aliases...) { // the short id is known in other networks too
+				hosts = append(hosts, name+":"+ip)
 			}
 		}
 	}

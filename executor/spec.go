@@ -65,10 +65,7 @@ func (j *job) serviceSpec(n int, service servicePlan, image docker.Image, networ
 	s.Host = docker.NewHostConfig(&j.settings.Docker, docker.KindService, docker.Asked{Image: service.definition.Name, Init: j.wantsInit()})
 	s.Suffix, s.Hostname = serviceName(n), "" // Docker's default, the container's id, as under the docker executor
 	s.Aliases = service.aliases
-	if own := j.entrypoint(service.definition); len(own) > 0 { // to Docker, an empty list is no entrypoint at all
-		s.Entrypoint = own
-	}
-	s.Cmd = service.definition.Command
+	s.Entrypoint, s.Cmd = j.entrypoint(service.definition), service.definition.Command
 	s.User = j.env.Expand(string(service.definition.Options.Docker.User))
 	s.Env = serviceEnv(j.env, j.payload, service.definition.Variables)
 	return s
@@ -135,7 +132,7 @@ func (j *job) labels() map[string]string {
 
 // entrypoint is what an image or service of the job's takes instead of its image's; nil is the image's.
 func (j *job) entrypoint(of runner.Image) []string {
-	if j.settings.Docker.DisableEntrypointOverwrite {
+	if j.settings.Docker.DisableEntrypointOverwrite || len(of.Entrypoint) == 0 { // to Docker, an empty list is no entrypoint at all
 		return nil
 	}
 	return of.Entrypoint

@@ -21,7 +21,8 @@ func parityRunnerCases() []parityCase {
 	}
 	files := []job{
 		variable("PLAIN", "a b'c\"d$$e"), variable("NESTED", "<$PLAIN>"), variable("EMPTY", ""), variable("LINES", "one\ntwo"),
-		{"key": "FILE", "value": "content", "file": true}, {"key": "RAW", "value": "$PLAIN", "raw": true},
+		{"key": "FILE", "value": "content", "file": true},
+		{"key": "RAW", "value": "$PLAIN", "raw": true},
 		{"key": "PASSWORD", "value": "masked-secret-3", "masked": true},
 	}
 	cache := []job{{"key": "k-$CI_COMMIT_SHA", "paths": []string{"deps"}, "policy": "pull-push", "when": "on_success"}}

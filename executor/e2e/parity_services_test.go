@@ -54,8 +54,13 @@ func serviceCases() []parityCase {
 		}, get(long+":8080/"), get(long+":8081/"))},
 		{name: "names for tools that look up hosts", job: with(one(nil), "ping -c 1 -w 5 api >/dev/null && echo answered", "nc -w 5 api 8080 </dev/null && echo connected")},
 		{name: "variables of a service", job: secret(one(job{"variables": []job{
-			{"key": "SERVICE_MODE", "value": "mode-of-$OPEN"}, {"key": "SERVICE_PASSWORD", "value": "$SECRET"}, {"key": "SERVICE_RAW", "value": "$OPEN", "raw": true},
-			{"key": "SERVICE_PRICE", "value": "5$$"}, {"key": "SERVICE_NONE", "value": "<$NOTHING>"}, {"key": "SERVICE_OTHER", "value": "${SERVICE_RAW}"}, {"key": "SERVICE_FILE", "value": "$KEY"},
+			{"key": "SERVICE_MODE", "value": "mode-of-$OPEN"},
+			{"key": "SERVICE_PASSWORD", "value": "$SECRET"},
+			{"key": "SERVICE_RAW", "value": "$OPEN", "raw": true},
+			{"key": "SERVICE_PRICE", "value": "5$$"},
+			{"key": "SERVICE_NONE", "value": "<$NOTHING>"},
+			{"key": "SERVICE_OTHER", "value": "${SERVICE_RAW}"},
+			{"key": "SERVICE_FILE", "value": "$KEY"},
 		}}), "{ "+get("api:8080/")+"; } | sort")},
 		{name: "secrets in a service", job: secret(one(nil), get("api:8080/env?name=OPEN"), get("api:8080/env?name=SECRET"), get("api:8080/env?name=KEY"), get("api:8080/env?name=CI_JOB_TOKEN"))},
 		{name: "environment of a service", job: secret([]job{shell("api", "env | grep -vE '"+own+"' | sort >env")}, get("api:8080/env"))},
@@ -92,7 +97,7 @@ func serviceCases() []parityCase {
 		{name: "a network per build", job: func(h *host) job {
 			return with(one(nil), get("api:8080/"), "echo ${CI_BUILD_NETWORK_NAME:+told}", "ping -c 1 -w 5 build >/dev/null && echo build")(h).variable("FF_NETWORK_PER_BUILD", "true")
 		}},
-		{name: "Docker's default network", docker: "network_mode = \"bridge\"\n", job: with(one(nil), get("api:8080/"), "sed -n 's/^[0-9.]*\t\\([a-z].*\\)/\\1/p' /etc/hosts | grep -v localhost | grep -v runner- | sort")},
+		{name: "Docker's default network", docker: "network_mode = \"bridge\"\n", job: with(one(nil), get("api:8080/"), "awk '/^[0-9]/ && !/^127|runner-/ { sub(/^[0-9a-f]{12}$/, \"its id\", $2); print $2 }' /etc/hosts | sort")},
 		{name: "the host's network", docker: "network_mode = \"host\"\nwait_for_services_timeout = 2\n", job: with(one(job{"command": []string{"-addr", "127.0.0.1:18473"}}), get("127.0.0.1:18473/"))},
 		{name: "no network", docker: "network_mode = \"none\"\n", job: func(h *host) job {
 			return h.newJob(busybox, shown("ls /sys/class/net")).variable("GIT_STRATEGY", "none")
