@@ -92,7 +92,7 @@ func serviceCases() []parityCase {
 		{name: "more services than allowed", differs: usersFault, docker: settings("services_limit = 1\n"), job: with(one(nil), "echo ran")},
 		{name: "a service sees the checkout", job: with(one(nil), "echo made >made", get("api:8080/file?name=/builds/group/project/README.md"), get("api:8080/file?name=/builds/group/project/made"))},
 		{name: "services reach each other", docker: "", differs: "services know each other's names, as with FF_NETWORK_PER_BUILD", job: with([]job{
-			{"name": serviceImage, "alias": "api"}, shell("front", "timeout 5 wget -q -O - http://api:8080/ | grep args >answer || echo nobody >answer"),
+			{"name": serviceImage, "alias": "api"}, shell("front", "for i in 1 2 3 4 5; do timeout 5 wget -q -O - http://api:8080/ | grep args >answer && break; sleep 1; done; [ -s answer ] || echo nobody >answer"),
 		}, get("front:8080/answer"))},
 		{name: "a network per build", job: func(h *host) job {
 			return with(one(nil), get("api:8080/"), "echo ${CI_BUILD_NETWORK_NAME:+told}", "ping -c 1 -w 5 build >/dev/null && echo build")(h).variable("FF_NETWORK_PER_BUILD", "true")
