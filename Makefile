@@ -96,6 +96,7 @@ bench-overhead: setup build ## measure a job that does nothing beside GitLab's d
 test-parity: setup build ## run jobs under GitLab's docker executor and ours, and compare
 	$(call step,images,scripts/job-image.sh; scripts/helper-image.sh; scripts/test-images.sh)
 	$(call step,GitLab Runner for the tests,testdata/runner/build.sh)
+	$(call step,image registry for the tests,testdata/registry/build.sh)
 	$(call step,parity,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
 		go test -count=1 -timeout 30m -parallel 4 -tags parity ./executor/e2e -run UnderTheDockerExecutor)
 
