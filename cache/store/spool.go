@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 )
@@ -146,6 +147,25 @@ func (s *Spool) Waiting(ctx context.Context) ([]Object, error) {
 	}
 	files, err := s.files.List(ctx, "", 0)
 	return append(small, files...), err
+}
+
+// WaitingSince is when the oldest small object that has not been sent yet was put; zero if there is none. Files are put before the small object
+// that names them, and their times tell something else.
+func (s *Spool) WaitingSince(ctx context.Context) (since time.Time, err error) {
+	small, err := s.small.List(ctx, "", 0)
+	for _, o := range small {
+		info, err := stat(s.small.path(o.Key))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // sent meanwhile
+		}
+		if err != nil {
+			return since, err
+		}
+		if since.IsZero() || info.ModTime().Before(since) {
+			since = info.ModTime()
+		}
+	}
+	return since, err
 }
 
 // Sent is what one call of Send has done.

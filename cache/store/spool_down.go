@@ -42,11 +42,30 @@ func (s *Spool) getFar(ctx context.Context, key string, limit int64) (data []byt
 	return data, err
 }
 
+// Probe asks the far store whether it answers, even while nobody else shall ask, and has all of this host know.
+func (s *Spool) Probe(ctx context.Context) error {
+	err := quickly(ctx, func(bounded context.Context) error {
+		_, err := s.far.List(bounded, "", 1)
+		return err
+	})
+	switch {
+	case err == nil || errors.Is(err, ErrRefused): // which is an answer too
+		_ = os.Remove(s.mark)
+	case ctx.Err() == nil:
+		s.noteDown(err)
+	}
+	return err
+}
+
 // ask makes a call that should not take long, unless nobody shall ask.
 func (s *Spool) ask(ctx context.Context, call func(bounded context.Context) error) error {
 	if err := s.down(); err != nil {
 		return err
 	}
+	return quickly(ctx, call)
+}
+
+func quickly(ctx context.Context, call func(bounded context.Context) error) error {
 	bounded, cancel := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %s: %w", answerLimit, context.DeadlineExceeded))
 	defer cancel()
 	return call(bounded)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -45,13 +46,24 @@ type Proxy struct {
 // NewProxy starts one that passes everything on, until it is told a fault, and gives the bucket behind it.
 func NewProxy(t testing.TB, c store.S3Config) (*Proxy, store.S3Config) {
 	t.Helper()
+	return NewProxyAt(t, c, "127.0.0.1")
+}
+
+// NewProxyAt starts one at another address of this host, such as one that containers reach.
+func NewProxyAt(t testing.TB, c store.S3Config, host string) (*Proxy, store.S3Config) {
+	t.Helper()
 	target := &url.URL{Scheme: "http", Host: c.ServerAddress}
 	p := &Proxy{next: &httputil.ReverseProxy{
 		// The signature of a request holds its Host, which SetURL would change.
 		Rewrite:  func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host },
 		ErrorLog: log.New(io.Discard, "", 0), // it complains of answers that nobody wants any more
 	}}
-	server := httptest.NewServer(p)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}}
+	server.Start()
 	t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
@@ -154,6 +166,18 @@ func Writes(r *http.Request) bool { return r.Method != http.MethodGet && r.Metho
 func Only(kind func(r *http.Request) bool, f Fault) Fault {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if kind(r) {
+			f(w, r, next)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}
+}
+
+// First has a fault hit the first n requests.
+func First(n int64, f Fault) Fault {
+	var seen atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if seen.Add(1) <= n {
 			f(w, r, next)
 			return
 		}

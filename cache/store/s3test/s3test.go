@@ -119,16 +119,21 @@ func configOf(address string) store.S3Config {
 	}
 }
 
-// binary is built by a script, since what the servers need does not fit what we need.
+// binary is built by a script, since what the servers need does not fit what we need. Tests run in the folder of their package.
 func binary(t testing.TB, name string) string {
 	t.Helper()
-	_, here, _, _ := runtime.Caller(0)
-	dir := filepath.Join(filepath.Dir(here), "..", "..", "..", "testdata", "s3")
-	path := filepath.Join(dir, "bin", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("the S3 server %s for the tests is not built: run testdata/s3/build.sh (%v)", name, err)
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return path
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		path := filepath.Join(dir, "testdata", "s3", "bin", name)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	t.Fatalf("the S3 server %s for the tests is not built: run testdata/s3/build.sh", name)
+	return ""
 }
 
 func freeAddress(t testing.TB) string {

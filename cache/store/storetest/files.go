@@ -13,7 +13,7 @@ import (
 )
 
 func bigFile(t *testing.T, s store.Store) {
-	const size = 64<<20 + 3
+	const size = 40<<20 + 3
 	data := make([]byte, size)
 	if _, err := rand.NewChaCha8([32]byte{}).Read(data); err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ func limit(t *testing.T, s store.Store) {
 
 // manyObjects is what a journal looks like that was never compacted. A store far away takes a while to fill, so fewer do there.
 func manyObjects(t *testing.T, s store.Store) {
-	const most, filling, quick = 10_000, 20 * time.Second, 2 * time.Second
+	const most, filling, quick = 3000, 10 * time.Second, 500 * time.Millisecond
 	var all sync.WaitGroup
 	var counts [16]int
 	deadline := time.Now().Add(filling)
@@ -96,13 +96,15 @@ func manyObjects(t *testing.T, s store.Store) {
 		want = append(want, fmt.Sprintf("pool/%05d-entry.json", i))
 	}
 	wantListing(t, s, "pool/", len(want), want...)
-	start := time.Now()
-	if _, err := s.List(t.Context(), "pool/", 100); err != nil {
-		t.Fatal(err)
+	best := time.Hour
+	for range 5 { // the machine may be busy
+		start := time.Now()
+		if _, err := s.List(t.Context(), "pool/", 100); err != nil {
+			t.Fatal(err)
+		}
+		best = min(best, time.Since(start))
 	}
-	if took := time.Since(start); took > quick {
-		t.Errorf("a listing of 100 took %s", took)
-	} else {
-		t.Logf("a listing of 100 took %s", took)
+	if best > quick {
+		t.Errorf("a listing of 100 took %s", best)
 	}
 }

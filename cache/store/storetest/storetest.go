@@ -31,7 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"a listing is in the byte order of the keys":                  order,
 		"a listing holds what begins with the prefix, and no more":    prefix,
 		"a listing stops at its limit":                                limit,
-		"a listing is quick beside ten thousand objects":              manyObjects,
+		"a listing is quick beside thousands of objects":              manyObjects,
 		"a deleted object is gone, and may be deleted again":          deleted,
 		"objects come and go side by side":                            comeAndGo,
 		"a big file comes back as it was":                             bigFile,
