@@ -43,6 +43,7 @@ func (s *saving) count(h kind.Harvest) {
 		host, store, available := hits(s.base, s.opened, h.New, isPackage)
 		hit := host + store
 		s.saved.Build = BuildCount{Available: &available, New: &made}
+		s.saved.Compiled = h.Compiled
 		if s.opened != nil {
 			s.saved.Build.Hit = &hit
 		}

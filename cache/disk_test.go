@@ -86,7 +86,7 @@ func TestOnAFullDiskAJobHasNoCachesAndNothingHalfMadeStays(t *testing.T) {
 		fill(test.leave)
 		r := request("full")
 		dir := filepath.Join(c.Dir, "jobs", r.Instance, r.Job)
-		_ = c.Prefetch(t.Context(), dir, guess(r))
+		_ = c.Prefetch(t.Context(), dir, guess(r), "")
 		got, err := c.Restore(t.Context(), dir, r)
 		if got.Reason != DiskFull || ReasonOf(err) != DiskFull {
 			t.Errorf("no space %s: %s, %v", test.what, got.Reason, err)

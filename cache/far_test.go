@@ -62,7 +62,7 @@ func TestARestoreWaitsForFewAnswersInARow(t *testing.T) {
 	r := ref("1", "7")
 	dir := filepath.Join(fresh.Dir, "jobs", r.Instance, r.Job)
 	// Listings, entries, layers; then only listings, as a job may have saved something meanwhile.
-	if n := f.rounds(func() { must(t, fresh.Prefetch(t.Context(), dir, guess(r))) }); n > 3 {
+	if n := f.rounds(func() { must(t, fresh.Prefetch(t.Context(), dir, guess(r), "")) }); n > 3 {
 		t.Errorf("a prefetch waits for %d answers in a row", n)
 	}
 	var j *testJob

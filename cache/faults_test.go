@@ -17,7 +17,7 @@ import (
 const (
 	restoreLimit = 12 * time.Second // longer than a store is waited for that says nothing at all, as the default is
 	saveLimit    = 30 * time.Second
-	sendLimit    = 5 * time.Second
+	sendLimit    = 8 * time.Second
 	slack        = 8 * time.Second
 )
 
@@ -61,7 +61,7 @@ func (f *faultyHosts) prefetchAndRestore(c *Cache, r Request, want time.Duration
 	must(f.T, os.MkdirAll(dir, 0o700))
 	j = &testJob{f.T, c, dir, Restored{}}
 	f.within("prefetch", restoreLimit, want, func(ctx context.Context) {
-		_ = c.Prefetch(ctx, dir, guess(r)) // only warmth is lost
+		_ = c.Prefetch(ctx, dir, guess(r), "") // only warmth is lost
 	})
 	f.within("restore", restoreLimit, want, func(ctx context.Context) {
 		j.got, failed = c.Restore(ctx, dir, r)

@@ -164,6 +164,15 @@ func (c *Cache) PruneHost(ctx context.Context, o HostOptions, tell func(what str
 	return done, errors.Join(unmounted, err, c.host.Sweep(ctx, staleStaging))
 }
 
+// Layers are the layers on this host: how many, and their bytes.
+func (c *Cache) Layers() (layers int, bytes int64, err error) {
+	files, err := c.host.Files()
+	for _, f := range files {
+		bytes += f.Size
+	}
+	return len(files), bytes, err
+}
+
 // staleStaging is the age from which on what is half made is nobody's.
 const staleStaging = time.Hour
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 )
 
 // plan is what Restore decided for a job. Its file in the job's work folder is also the lease on its layers: it is written before
@@ -22,6 +23,9 @@ type plan struct {
 	Reasons map[string]Reason `json:"reasons"`      // by kind
 	Cold    float64           `json:"cold_seconds"` // what a job without a base took; 0 is unknown
 	Damaged []held            `json:"damaged"`      // layers that the tier's own journal names, and that are missing or not what they should be
+
+	bases            []stats.Base // the journals that were asked
+	lookup, download float64      // seconds
 }
 
 // held is a layer of a plan.

@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
 // Prefetch brings to this host, from a store that is far away, what Restore will probably want for the job whose own folder is dir: the
-// layers of the pools that the project's tiers have used last. Of r it needs neither a platform nor a graph, so that it can be
-// called before the image and the sources are here. What it brings counts as come from the store for this job.
-func (c *Cache) Prefetch(ctx context.Context, dir string, r Request) error {
+// layers of the pools that the project's tiers have used last. Of r it needs neither platform nor toolchain nor graph, so that it can be
+// called before the image and the sources are here; likely is how "<platform>/<toolchain>" will begin, lest the jobs of a matrix
+// bring each other's layers. What it brings counts as come from the store for this job.
+func (c *Cache) Prefetch(ctx context.Context, dir string, r Request, likely string) error {
 	if c.spool == nil || r.Mode == FromNewest {
 		return nil
 	}
@@ -21,7 +24,8 @@ func (c *Cache) Prefetch(ctx context.Context, dir string, r Request) error {
 	p := newPlan(r)
 	var problems []error
 	pools := r.pools()
-	for i, journal := range inParallel(ctx, pools, c.latest) {
+	latest := func(ctx context.Context, p pool) ([]Entry, []error, error) { return c.latest(ctx, p, likely) }
+	for i, journal := range inParallel(ctx, pools, latest) {
 		problems = append(append(problems, journal.problems...), journal.err)
 		p.Cold = max(p.Cold, coldest(journal.entries))
 		layers, _ := living(journal.entries, "", maxDepth)
@@ -39,12 +43,16 @@ func (c *Cache) Prefetch(ctx context.Context, dir string, r Request) error {
 	return errors.Join(problems...)
 }
 
-// latest is the journal of the newest pool of one kind and tier, whatever its platform and toolchain.
-func (c *Cache) latest(ctx context.Context, p pool) ([]Entry, []error, error) {
+// maxListed is how many keys are looked at for the newest pool. They come by platform and toolchain, and those that are not used any more
+// stay until they are pruned.
+const maxListed = 20 * maxEntries
+
+// latest is the journal of the newest pool of one kind and tier, of those whose platform and toolchain begin as told.
+func (c *Cache) latest(ctx context.Context, p pool, likely string) ([]Entry, []error, error) {
 	if p.kind.Name() != kind.Build().Name() {
 		return c.journal(ctx, p)
 	}
-	objects, err := c.store.List(ctx, p.ofKind(), maxEntries)
+	objects, err := c.store.List(ctx, p.ofKind()+likely, maxListed)
 	if err != nil {
 		err = storeError(ctx, err)
 	}
@@ -54,7 +62,8 @@ func (c *Cache) latest(ctx context.Context, p pool) ([]Entry, []error, error) {
 			newest, p.prefix = name, path.Dir(o.Key)+"/"
 		}
 	}
-	entries, problems := c.entries(ctx, p, objects)
+	objects = slices.DeleteFunc(objects, func(o store.Object) bool { return !p.isEntry(o.Key) })
+	entries, problems := c.entries(ctx, p, objects[:min(len(objects), maxEntries)])
 	return entries, problems, err
 }
 

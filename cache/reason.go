@@ -36,6 +36,14 @@ const (
 	Bug              Reason = "bug"               // an error that nobody gave a reason
 )
 
+// Reasons are all of them.
+func Reasons() []Reason {
+	return []Reason{
+		Exact, Nearest, FirstRun, NewToolchain, NewPlatform, NoGo, Bypassed, Off, ReadOnly, Refreshed, TooSlow, StoreUnreachable, StoreRefused, Corrupt,
+		Unsigned, DiskFull, UnsupportedHost, StillRunning, Bug,
+	}
+}
+
 // failure is an error of a restore or a save that knows its reason.
 type failure struct {
 	reason Reason

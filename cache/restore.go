@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -17,7 +17,7 @@ import (
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
-	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 )
 
 // maxDepth is how many layers of one pool are mounted. The kernel takes 500 in all (fs/overlayfs/super.c, OVL_MAX_STACK);
@@ -33,9 +33,17 @@ type Restored struct {
 	Wanted   int   // modules that the graph names
 	There    int   // of these, those that the base holds
 	Packages int   // compiled packages in the base
-	Seconds  float64
-	Merged   string  // the folder to show to the job
-	Problems []error // what went wrong and cost no more than warmth
+	// Downloaded is what came from the store for this job, by Prefetch or Restore, in bytes.
+	Downloaded int64
+	Seconds    float64 // in all, of which
+	Lookup     float64 // reading the journals,
+	Download   float64 // fetching layers,
+	Mount      float64
+	Bases      []stats.Base   // the journals that were asked
+	Changed    []stats.Change // wanted modules that the base does not hold
+	Merged     string         // the folder to show to the job
+	Problems   []error        // what went wrong and cost no more than warmth
+	headline   string
 }
 
 // Restore makes the caches of a job below its own folder dir, which lies below the state directory, on one filesystem with it. After an error nothing is left of
@@ -60,6 +68,7 @@ func (c *Cache) restore(ctx context.Context, dir string, r Request) (Restored, e
 	if err != nil {
 		return Restored{}, err
 	}
+	began := time.Now()
 	readable, err := c.readable(ctx, p)
 	problems = append(problems, readable...)
 	if err != nil {
@@ -79,7 +88,9 @@ func (c *Cache) restore(ctx context.Context, dir string, r Request) (Restored, e
 			return Restored{}, err
 		}
 	}
-	return p.summary(work, problems), nil
+	restored := p.summary(work, problems)
+	restored.Mount = time.Since(began).Seconds()
+	return restored, nil
 }
 
 // leastRoom is what has to be free on the host for a job's caches, in bytes: a job that finds no space in them fails, and without
@@ -104,8 +115,12 @@ func (c *Cache) fetched(ctx context.Context, dir string, r Request) (*plan, []er
 	if err != nil {
 		before = &plan{} // nothing was prefetched
 	}
+	var lookup time.Duration
 	for attempt := 1; ; attempt++ {
+		began := time.Now()
 		p, problems := c.choose(ctx, r)
+		lookup += time.Since(began)
+		p.lookup = lookup.Seconds()
 		if ctx.Err() != nil {
 			return nil, nil, context.Cause(ctx)
 		}
@@ -116,10 +131,12 @@ func (c *Cache) fetched(ctx context.Context, dir string, r Request) (*plan, []er
 		if err := c.lease(ctx, dir, p); err != nil {
 			return nil, nil, err
 		}
+		began = time.Now()
 		failed, err := c.fetch(ctx, p)
 		if err != nil {
 			return nil, nil, err
 		}
+		p.download = time.Since(began).Seconds()
 		gone := slices.ContainsFunc(failed, func(err error) bool { return errors.Is(err, fs.ErrNotExist) })
 		if !gone || attempt == 2 {
 			return p, append(problems, failed...), nil
@@ -155,6 +172,7 @@ func (c *Cache) chooseKind(ctx context.Context, p *plan, name string, journals [
 	var reason, failed Reason
 	for i, tier := range p.Request.tiers() {
 		of := journals[i]
+		p.noteBase(name, tier, of)
 		problems = append(problems, of.problems...)
 		switch {
 		case of.err != nil:
@@ -183,51 +201,43 @@ func (c *Cache) whyNothing(ctx context.Context, r Request, name string) Reason {
 	if name != kind.Build().Name() { // for others there is but one pool, which is empty
 		return FirstRun
 	}
-	tiers := r.tiers()
-	found := make([]Reason, len(tiers))
+	var platform, project atomic.Bool
 	var group errgroup.Group
-	for i, tier := range tiers {
-		group.Go(func() error {
-			of := r.pool(tier, name).ofKind()
-			objects, _ := c.store.List(ctx, of, maxEntries)
-			switch {
-			case slices.ContainsFunc(objects, func(o store.Object) bool { return strings.HasPrefix(o.Key, of+r.Platform+"/") }):
-				found[i] = NewToolchain
-			case len(objects) > 0:
-				found[i] = NewPlatform
-			}
-			return nil
-		})
+	for _, tier := range r.tiers() {
+		of := r.pool(tier, name).ofKind()
+		for prefix, found := range map[string]*atomic.Bool{of + r.Platform + "/": &platform, of: &project} {
+			group.Go(func() error {
+				if objects, _ := c.store.List(ctx, prefix, 1); len(objects) > 0 {
+					found.Store(true)
+				}
+				return nil
+			})
+		}
 	}
 	_ = group.Wait()
-	for _, reason := range []Reason{NewToolchain, NewPlatform} {
-		if slices.Contains(found, reason) {
-			return reason
-		}
+	switch {
+	case platform.Load():
+		return NewToolchain
+	case project.Load():
+		return NewPlatform
 	}
 	return FirstRun
 }
 
 func (p *plan) summary(work layer.Work, problems []error) Restored {
 	r := Restored{
-		Reason: p.Reasons[p.Request.headline()], Layers: len(p.Layers), Wanted: len(p.Request.Modules), Merged: work.Merged(), Problems: problems,
+		Reason: p.Reasons[p.Request.headline()], Layers: len(p.Layers), Wanted: len(p.Request.Modules), Lookup: p.lookup, Download: p.download,
+		Bases: p.bases, headline: p.Request.headline(), Changed: p.changed(), Merged: work.Merged(), Problems: problems,
 	}
-	there := map[string]bool{}
+	r.There = r.Wanted - len(r.Changed)
 	for _, l := range p.Layers {
 		r.Bytes += l.Size
 		if l.FromStore {
 			r.Fetched++
+			r.Downloaded += l.Size
 		}
 		if l.Kind == kind.Build().Name() {
 			r.Packages += l.Counted
-		}
-		for _, m := range l.Modules {
-			there[m] = true
-		}
-	}
-	for _, m := range p.Request.Modules {
-		if there[m] {
-			r.There++
 		}
 	}
 	return r

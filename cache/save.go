@@ -25,8 +25,11 @@ type Saved struct {
 	Items    int            // that were saved
 	Bytes    int64          // of the layer files that were saved
 	Refused  map[string]int // why what the job left was not taken → how many files
-	Seconds  float64
-	Problems []error // what went wrong and cost no more than warmth
+	Compiled []string       // packages that the job compiled, as far as they can be told, sorted
+	Seconds  float64        // in all, of which
+	Harvest  float64        // finding out what is new, and
+	Write    float64        // making it a layer and an entry
+	Problems []error        // what went wrong and cost no more than warmth
 }
 
 // ModuleCount counts module versions. What nobody knows is null.
@@ -59,12 +62,29 @@ func (c *Cache) Save(ctx context.Context, dir string, complete bool) (Saved, err
 	return saved, err
 }
 
-func (c *Cache) save(ctx context.Context, work layer.Work, complete bool) (Saved, error) {
-	saved := Saved{Refused: map[string]int{}}
+// Count tells what the job has hit and made so far, between two of its scripts, and changes nothing. It takes as long as a Save that finds nothing
+// new to write.
+func (c *Cache) Count(ctx context.Context, dir string) (Saved, error) {
+	work := WorkOf(dir)
 	p, err := readPlan(work.Dir)
 	if err != nil {
-		return saved, err
+		return Saved{}, err
 	}
+	p.Request.Mode = NoSave
+	return c.harvest(ctx, work, p, false)
+}
+
+func (c *Cache) save(ctx context.Context, work layer.Work, complete bool) (Saved, error) {
+	p, err := readPlan(work.Dir)
+	if err != nil {
+		return Saved{}, err
+	}
+	return c.harvest(ctx, work, p, complete)
+}
+
+func (c *Cache) harvest(ctx context.Context, work layer.Work, p *plan, complete bool) (Saved, error) {
+	saved := Saved{Refused: map[string]int{}}
+	began := time.Now()
 	changes, err := c.driver.Changes(ctx, work, p.digests())
 	if err != nil {
 		return saved, err
@@ -79,6 +99,7 @@ func (c *Cache) save(ctx context.Context, work layer.Work, complete bool) (Saved
 			return saved, fmt.Errorf("save %s: %w", name, err)
 		}
 	}
+	saved.Harvest = time.Since(began).Seconds() - saved.Write
 	return saved, nil
 }
 
@@ -131,6 +152,8 @@ func (s *saving) run(ctx context.Context, work layer.Work, changed []string) err
 	if s.plan.Request.Mode == NoSave {
 		return nil
 	}
+	began := time.Now()
+	defer func() { s.saved.Write += time.Since(began).Seconds() }()
 	return s.publish(ctx, root, harvest.Items)
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
@@ -40,12 +41,34 @@ func (c *Cache) Waiting(ctx context.Context) (objects int, bytes int64, err erro
 	return len(waiting), bytes, err
 }
 
-// Tend does what no job shall wait for: it sends what waits to a far store, and compacts the pools that jobs of this host have added
-// to. Unless it is thorough it rewrites no more than a job may wait for. A pool that fails is tried again the next time.
+// WaitingSince is since when Send has something to do; zero if it has not.
+func (c *Cache) WaitingSince(ctx context.Context) (time.Time, error) {
+	if c.spool == nil {
+		return time.Time{}, nil
+	}
+	return c.spool.WaitingSince(ctx)
+}
+
+// Probe asks the store whether it answers. Jobs of this host that believed it to be down will then ask it again.
+func (c *Cache) Probe(ctx context.Context) error {
+	if c.spool != nil {
+		return storeError(ctx, c.spool.Probe(ctx))
+	}
+	_, err := c.Store.List(ctx, "", 1)
+	return storeError(ctx, err)
+}
+
+// Tend does what no job shall wait for: Send, then Compact.
 func (c *Cache) Tend(ctx context.Context, thorough bool) error {
 	if _, err := c.Send(ctx); err != nil {
 		return err
 	}
+	return c.Compact(ctx, thorough)
+}
+
+// Compact compacts the pools that jobs of this host have added to. Unless it is thorough it rewrites no more than a job may wait for. A pool
+// that fails is tried again the next time.
+func (c *Cache) Compact(ctx context.Context, thorough bool) error {
 	marks, err := filepath.Glob(filepath.Join(escapeGlob(c.Dir), grownFolder, "*.json"))
 	if err != nil {
 		return err

@@ -234,7 +234,7 @@ func TestWhatIsPrefetchedIsThereBeforeTheSourcesAreAndCountsAsFetched(t *testing
 
 	r := request("3")
 	dir := filepath.Join(b.Dir, "jobs", r.Instance, r.Job)
-	must(t, b.Prefetch(t.Context(), dir, guess(r)))
+	must(t, b.Prefetch(t.Context(), dir, guess(r), ""))
 	files, err := b.host.Files()
 	if err != nil || len(files) != 1 {
 		t.Fatalf("prefetched %v, %v; want the layer of the newest toolchain", files, err)
@@ -247,10 +247,10 @@ func TestWhatIsPrefetchedIsThereBeforeTheSourcesAreAndCountsAsFetched(t *testing
 	j.end()
 
 	killed := filepath.Join(b.Dir, "jobs", r.Instance, "4")
-	must(t, b.Prefetch(t.Context(), killed, guess(r)))
+	must(t, b.Prefetch(t.Context(), killed, guess(r), ""))
 	must(t, b.Abandon(t.Context(), killed))
 	if left, _ := filepath.Glob(filepath.Join(b.Dir, salvageFolder, "*")); len(left) > 0 {
 		t.Errorf("a job that got nowhere left %v", left)
 	}
-	must(t, b.Prefetch(t.Context(), filepath.Join(a.Dir, "nobody"), Request{Instance: "x", Project: "y", Tier: "z", Job: "1", Kinds: Kinds()}))
+	must(t, b.Prefetch(t.Context(), filepath.Join(a.Dir, "nobody"), Request{Instance: "x", Project: "y", Tier: "z", Job: "1", Kinds: Kinds()}, ""))
 }

@@ -36,6 +36,7 @@ func (build) Harvest(ctx context.Context, in Input) (Harvest, error) {
 	}
 	h.accept(actions, outputs)
 	slices.Sort(h.New)
+	slices.Sort(h.Compiled)
 	return h, nil
 }
 
@@ -50,6 +51,9 @@ func (h *Harvest) accept(actions []action, outputs map[string]*output) {
 		out := outputs[a.output]
 		if out.class == Package {
 			h.New = append(h.New, a.id)
+			if out.pkg != "" {
+				h.Compiled = append(h.Compiled, out.pkg)
+			}
 		}
 		size := int64(actionSize)
 		if !owned[a.output] {
@@ -159,6 +163,7 @@ func (a *action) parse(line string) error {
 type output struct {
 	class   Class
 	size    int64
+	pkg     string // of a Package: which, if that can be told
 	refused error
 }
 
@@ -215,6 +220,9 @@ func (o *output) read(ctx context.Context, root *os.Root, hash string) error {
 	}
 	if o.size > maxFile {
 		return refusal(RefusedSize)
+	}
+	if o.class == Package {
+		o.pkg = packageOf(f, o.size)
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, reading{ctx, io.MultiReader(bytes.NewReader(start), f)}); err != nil {

@@ -161,7 +161,7 @@ func (j *job) replace(dir, name string, with func(file string) error) {
 
 func TestStrayFilesInTheBuildCacheAreLeftOut(t *testing.T) {
 	t.Parallel()
-	j := newJob(t)
+	j := newBuildJob(t)
 	hash := hashOf("stray")
 	for _, name := range []string{
 		"README", "testexpire.txt", "fuzz/example.com/a/FuzzParse/0123", // Go's own, trim.txt is there: not even counted

@@ -65,7 +65,10 @@ type Sums map[string][]string
 
 // Harvest is what is worth saving of a job's changes.
 type Harvest struct {
-	Items   []Item         // accepted and not yet known, sorted by ID
-	New     []string       // IDs of all that the job fetched (modules: any file of the version) or compiled (build: class Package), accepted or not, sorted
-	Refused map[string]int // why things were left out → how many; the words are constants of this package
+	Items []Item   // accepted and not yet known, sorted by ID
+	New   []string // IDs of all that the job fetched (modules: any file of the version) or compiled (build: class Package), accepted or not, sorted
+	// Compiled are the packages of New by their import paths, programs by their folders, sorted, as far as they can be told; a package that was compiled in
+	// several ways comes several times. The job says so: for people, not to be relied on.
+	Compiled []string
+	Refused  map[string]int // why things were left out → how many; the words are constants of this package
 }
