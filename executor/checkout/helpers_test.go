@@ -74,7 +74,7 @@ func command(t *testing.T, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	cmd.Dir = dir
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "GIT_") || strings.HasPrefix(v, "MAKE") || v == "GOFLAGS" || strings.HasPrefix(v, "GOCACHE=")
+		return strings.HasPrefix(v, "GIT_") || strings.HasPrefix(v, "MAKE")
 	})
 	cmd.Env = append(cmd.Env, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_COUNT=4",
 		"GIT_CONFIG_KEY_0=user.name", "GIT_CONFIG_VALUE_0=A. Uthor", "GIT_CONFIG_KEY_1=user.email", "GIT_CONFIG_VALUE_1=a@example.org",

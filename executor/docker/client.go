@@ -24,6 +24,8 @@ type Client struct {
 	StartTimeout, PullTimeout time.Duration
 	// KeepVolumes leaves volumes without a name when their container is removed.
 	KeepVolumes bool
+	// NativeStop leaves it to the first process of a container to tell the others that they have to end.
+	NativeStop bool
 }
 
 // Connect opens a client for the daemon at host (unix://…) and checks that it answers.

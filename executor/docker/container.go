@@ -85,7 +85,7 @@ const stopSlack = 20 * time.Second
 // only if that has a handler (pid_namespaces(7)), hence all the others are told too.
 func (c *Client) Stop(ctx context.Context, id string, grace time.Duration) error {
 	ctx = context.WithoutCancel(ctx)
-	if grace > 0 {
+	if grace > 0 && !c.NativeStop {
 		c.terminateAll(ctx, id)
 	}
 	ctx, cancel := bounded(ctx, grace+stopSlack, "the end of a container's processes")

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/go-units"
 
@@ -19,7 +20,7 @@ type HostConfig = container.HostConfig
 
 // Asked is what of a container's making a job decides.
 type Asked struct {
-	Image    string // as the job names it: patterns of the settings are matched with it
+	Image    string // the name that is pulled: patterns of the settings are matched with it
 	Init     bool   // a first process that reaps the others
 	Memory   int64  // bytes of the build container; 0 is what the settings say
 	NanoCPUs int64  // 1e9 is one processor; 0 is what the settings say
@@ -58,7 +59,7 @@ func buildConfig(host *HostConfig, d *settings.Docker, asked Asked) {
 	host.CapAdd, host.CapDrop, host.GroupAdd = d.CapAdd, d.CapDrop, d.GroupAdd
 	host.PidMode, host.IpcMode = container.PidMode(d.PidMode), container.IpcMode(d.IPCMode)
 	host.OomScoreAdj = d.OOMScoreAdjust
-	host.Tmpfs, host.VolumesFrom = d.Tmpfs, d.VolumesFrom
+	host.ReadonlyRootfs, host.Tmpfs, host.VolumesFrom = d.ReadOnly, d.Tmpfs, d.VolumesFrom
 	host.Resources = container.Resources{
 		Memory: int64(d.Memory), MemorySwap: int64(d.MemorySwap), MemoryReservation: int64(d.MemoryReservation), NanoCPUs: int64(d.CPUs),
 		CpusetCpus: d.CPUSetCPUs, CpusetMems: d.CPUSetMems, CPUShares: int64(d.CPUShares), Ulimits: ulimits(d.Ulimit),
@@ -99,7 +100,7 @@ func serviceConfig(host *HostConfig, d *settings.Docker, asked Asked) {
 		DeviceRequests: deviceRequests(d.ServiceGPUs),
 	}
 	for _, pattern := range slices.Sorted(maps.Keys(d.ServicesDevices)) {
-		if matches([]string{pattern}, asked.Image) {
+		if matches([]string{pattern}, tagged(asked.Image)) {
 			host.Devices = append(host.Devices, deviceMappings(d.ServicesDevices[pattern])...)
 		}
 	}
@@ -125,6 +126,15 @@ func matches(patterns []string, image string) bool {
 		ok, err := doublestar.Match(p, image)
 		return ok && err == nil
 	})
+}
+
+// tagged is an image's name with the tag that Docker takes where there is none. The docker executor matches services_devices with it, and the
+// other patterns with the name as it is (executors/docker/docker.go, createService).
+func tagged(image string) string {
+	if ref, err := reference.ParseNormalizedNamed(image); err != nil || !reference.IsNameOnly(ref) {
+		return image
+	}
+	return image + ":latest"
 }
 
 // The settings have been checked: what cannot be read here was refused there.

@@ -88,6 +88,10 @@ func TestEachKeyReachesTheContainersThatItIsFor(t *testing.T) {
 			d:     settings.Docker{ServicesDevices: map[string][]settings.Device{"db:*": {"/dev/a", "/dev/b:/dev/c:r"}, "other": {"/dev/x"}}},
 			asked: Asked{Image: "db:1"}, service: func(h *HostConfig) { h.Devices = disks },
 		},
+		"devices of a service without a tag": {
+			d:     settings.Docker{ServicesDevices: map[string][]settings.Device{"reg:5000/db:latest": {"/dev/a", "/dev/b:/dev/c:r"}, "reg:5000/db": {"/dev/x"}}},
+			asked: Asked{Image: "reg:5000/db"}, service: func(h *HostConfig) { h.Devices = disks },
+		},
 		"gpus": {
 			d:     settings.Docker{GPUs: "all", ServiceGPUs: `"device=0,2",driver=nvidia`},
 			build: func(h *HostConfig) { h.DeviceRequests = []container.DeviceRequest{gpu} },
@@ -100,6 +104,7 @@ func TestEachKeyReachesTheContainersThatItIsFor(t *testing.T) {
 		}},
 		"out of memory": {d: settings.Docker{OOMKillDisable: true, OOMScoreAdjust: 5}, build: func(h *HostConfig) { h.OomKillDisable, h.OomScoreAdj = &yes, 5 }},
 		"init":          {asked: Asked{Init: true}, build: func(h *HostConfig) { h.Init = &yes }, service: func(h *HostConfig) { h.Init = &yes }},
+		"read only":     {d: settings.Docker{ReadOnly: true}, build: func(h *HostConfig) { h.ReadonlyRootfs = true }},
 		"folders in memory": {
 			d:       settings.Docker{Tmpfs: map[string]string{"/a": "rw"}, ServicesTmpfs: map[string]string{"/b": ""}, VolumesFrom: []string{"v"}},
 			build:   func(h *HostConfig) { h.Tmpfs, h.VolumesFrom = map[string]string{"/a": "rw"}, []string{"v"} },

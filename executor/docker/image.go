@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -41,6 +42,14 @@ type ImageRequest struct {
 	Policies []string // tried in order until one succeeds
 	Platform string   // os/arch[/variant]; empty: what the daemon or the registry has
 	Logins   *Logins  // nil: none
+}
+
+// Architecture is that of the image that will be found, in Go's words, should nobody have tagged another one on this host.
+func (r ImageRequest) Architecture() string {
+	if p, err := parsePlatform(r.Platform); err == nil && p != nil {
+		return p.Architecture
+	}
+	return runtime.GOARCH
 }
 
 // Ensure makes an image available on the host and says on log what it does, in the docker executor's words

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -101,5 +102,16 @@ func TestAnImageThatIsNamedByItsIDIsNeverPulled(t *testing.T) {
 	got, err := daemon.Ensure(t.Context(), ImageRequest{Name: "sha256:" + sixtyFour, Policies: []string{settings.PullAlways}}, &strings.Builder{})
 	if err != nil || got.ID != "sha256:"+sixtyFour {
 		t.Errorf("%s: %v", got.ID, err)
+	}
+}
+
+func TestTheArchitectureOfAnImageIsTheHostsUnlessAskedFor(t *testing.T) {
+	t.Parallel()
+	for platform, want := range map[string]string{
+		"": runtime.GOARCH, "linux/s390x": "s390x", "linux/arm/v7": "arm", "aarch64": "arm64", "linux/x86_64": "amd64", "not/a/platform/": runtime.GOARCH,
+	} {
+		if got := (ImageRequest{Platform: platform}).Architecture(); got != want {
+			t.Errorf("%q: got %s, want %s", platform, got, want)
+		}
 	}
 }

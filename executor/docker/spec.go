@@ -44,7 +44,9 @@ type Spec struct {
 	MAC        string            // address in Network
 	Labels     map[string]string // beside ours
 	Host       HostConfig        // of NewHostConfig; mounts and network are added to it
-	// VolumeOptions are those of the driver that Host names, for volumes that go with the job.
+	// VolumeDriver makes the volumes that go with the job, with VolumeOptions; empty is Docker's own. It is the same for all containers of a
+	// job: the first of them to be created makes the volume for all, and services are among them.
+	VolumeDriver  string
 	VolumeOptions map[string]string
 }
 
@@ -101,8 +103,8 @@ func (s Spec) labels(owner Owner) map[string]string {
 // jobVolume is a volume that the containers of a job share and that goes with the job.
 func (s Spec) jobVolume(owner Owner, target string) mount.Mount {
 	options := &mount.VolumeOptions{Labels: owner.labels("volume")}
-	if s.Host.VolumeDriver != "" || len(s.VolumeOptions) > 0 {
-		options.DriverConfig = &mount.Driver{Name: s.Host.VolumeDriver, Options: s.VolumeOptions}
+	if s.VolumeDriver != "" || len(s.VolumeOptions) > 0 {
+		options.DriverConfig = &mount.Driver{Name: s.VolumeDriver, Options: s.VolumeOptions}
 	}
 	return mount.Mount{
 		Type: mount.TypeVolume, Source: fmt.Sprintf("%s-volume-%08x", owner.Name, crc32.ChecksumIEEE([]byte(target))), Target: target,

@@ -42,7 +42,7 @@ func TestFoldersAndVolumesReachDocker(t *testing.T) {
 		t.Error("a volume without a driver of the settings has the daemon's")
 	}
 	s.Host.Tmpfs = map[string]string{"/cache": "rw"}
-	s.Host.VolumeDriver, s.VolumeOptions = "local", map[string]string{"type": "tmpfs"}
+	s.VolumeDriver, s.VolumeOptions = "local", map[string]string{"type": "tmpfs"}
 	_, host, _, _ = s.configs(Owner{})
 	if len(host.Mounts) != 1 {
 		t.Fatalf("a folder in memory is mounted twice: %+v", host.Mounts)

@@ -15,7 +15,8 @@ import (
 
 // Image is what a container image has of Go, the same for all jobs that run in it.
 type Image struct {
-	// Go is the version of the go command on its PATH, such as "go1.26.8"; "" if there is none, or none that runs.
+	// Go is the version of the go command on its PATH, or else where Go is usually installed, such as "go1.26.8"; "" if there is none, or none
+	// that runs.
 	Go string `json:"go"`
 	// Env is what go env says, of Names. CGO_ENABLED is there only where it is set, or not what cmd/go would take by default.
 	Env map[string]string `json:"env"`

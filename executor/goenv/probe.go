@@ -15,10 +15,19 @@ import (
 
 // Probe looks at the machine that it runs in: a container of the image, with the image's environment. It needs neither a shell nor a
 // C library there, and takes what it finds for hostile. An error may pass; an Image does not change until the image does.
-func Probe(ctx context.Context) (Image, error) { return machine{os.Environ(), cDirs}.probe(ctx) }
+func Probe(ctx context.Context) (Image, error) {
+	return machine{os.Environ(), cDirs, installedGo}.probe(ctx)
+}
+
+// installedGo is where Go's own instructions put it (go.dev/doc/install). Many an image has it there and leaves PATH to its entrypoint, or to the
+// script of the job.
+const installedGo = "/usr/local/go/bin/go"
 
 func (m machine) probe(ctx context.Context) (Image, error) {
 	goCommand := m.lookPath("go")
+	if goCommand == "" {
+		goCommand = m.lookPath(m.otherGo)
+	}
 	if goCommand == "" {
 		return Image{}, nil
 	}
@@ -50,6 +59,7 @@ func (m machine) probe(ctx context.Context) (Image, error) {
 type machine struct {
 	environ []string
 	cDirs   []string // of the C side, beside what the compiler names
+	otherGo string   // the go command, where PATH has none
 }
 
 func (m machine) getenv(name string) (value string) {
@@ -71,7 +81,7 @@ func (m machine) path() (dirs []string) {
 	return dirs
 }
 
-// lookPath finds a command as exec.LookPath does, in this machine's PATH.
+// lookPath finds a command as exec.LookPath does, in this machine's PATH; "" is none.
 func (m machine) lookPath(name string) string {
 	candidates := []string{name}
 	if !strings.Contains(name, "/") {

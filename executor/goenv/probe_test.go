@@ -40,6 +40,26 @@ func image(t *testing.T, environ ...string) (m machine, bin string) {
 	return machine{environ: append([]string{"PATH=" + bin, "HOME=" + home, "GOENV=off"}, environ...)}, bin
 }
 
+func TestAGoThatTheEntrypointPutsOnThePathIsFoundWhereItIsInstalled(t *testing.T) {
+	t.Parallel()
+	m, bin := image(t)
+	elsewhere := filepath.Join(t.TempDir(), "go")
+	if err := os.Rename(filepath.Join(bin, "go"), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if got := probed(t, m); got.Go != "" {
+		t.Errorf("got %s, where there is no Go", got.Go)
+	}
+	m.otherGo = elsewhere
+	if got := probed(t, m); got.Go != runtime.Version() {
+		t.Errorf("got %q, want %s", got.Go, runtime.Version())
+	}
+	script(t, filepath.Join(bin, "go"), `echo '{"GOVERSION": "go1.2.3"}'`)
+	if got := probed(t, m); got.Go != "go1.2.3" {
+		t.Errorf("got %q, want the one on the PATH", got.Go)
+	}
+}
+
 // script adds a command to a machine.
 func script(t *testing.T, path, text string) {
 	t.Helper()

@@ -16,8 +16,9 @@ type Target struct {
 }
 
 // Resolve tells what a job compiles for and with: what its variables say goes before what the image says. wants is the toolchain that
-// go.mod or go.work asks for, such as "go1.27.0"; "" if none. What a script sets by itself is not known here, and need not be: Go
-// tells it apart.
+// go.mod or go.work asks for, such as "go1.27.0"; "" if none. What a script sets by itself is not known here, and need not be, since
+// Go tells apart what is compiled for several platforms. Only where a script turns cgo on that its job's variables leave off, nobody notices
+// that the image's C side has changed.
 func (i Image) Resolve(vars map[string]string, wants string) Target {
 	job := settings{vars, i}
 	toolchain, problem := toolchain(i.Go, job.get(gotoolchain), wants)
@@ -27,6 +28,20 @@ func (i Image) Resolve(vars map[string]string, wants string) Target {
 			"and go test may take an old result for a new one; use an image that has them"
 	}
 	return t
+}
+
+// Likely tells how a job's "<platform>/<toolchain>" will begin, when nobody has seen its image yet: an image of architecture arch, of which
+// it is not known whether it has a C compiler, and that sets nothing that the job does not.
+func Likely(vars map[string]string, arch string) string {
+	job := settings{vars, Image{Env: map[string]string{goos: "linux", goarch: arch, gohostos: "linux", gohostarch: arch}}}
+	switch {
+	case job.cgo():
+		return safe(job.target()) + "-cgo-"
+	case job.native() && job.get(cgoEnabled) != "0":
+		return safe(job.target())
+	default:
+		return safe(job.platform()) + "/"
+	}
 }
 
 // settings are the variables of go env as a job has them.
@@ -43,13 +58,18 @@ func (s settings) get(name string) string {
 	return s.image.Env[name]
 }
 
-// platform names what the job compiles for, with all that changes code.
-func (s settings) platform() string {
-	arch := s.get(goarch)
-	parts := []string{s.get(goos), arch}
-	if variant := s.variant(arch); variant != "" {
+// target names system, architecture and kind of processor.
+func (s settings) target() string {
+	parts := []string{s.get(goos), s.get(goarch)}
+	if variant := s.variant(s.get(goarch)); variant != "" {
 		parts = append(parts, variant)
 	}
+	return strings.Join(parts, "-")
+}
+
+// platform names what the job compiles for, with all that changes code.
+func (s settings) platform() string {
+	parts := []string{s.target()}
 	if s.cgo() {
 		parts = append(parts, "cgo", s.cSide())
 	}
@@ -72,8 +92,12 @@ func (s settings) cgo() bool {
 	if value := s.get(cgoEnabled); value == "0" || value == "1" {
 		return value == "1"
 	}
-	native := s.get(goos) == s.image.Env[gohostos] && s.get(goarch) == s.image.Env[gohostarch]
-	return native && (s.image.C != "" || s.vars[compiler] != "")
+	return s.native() && (s.image.C != "" || s.vars[compiler] != "")
+}
+
+// native says whether the job compiles for what the go command itself runs on.
+func (s settings) native() bool {
+	return s.get(goos) == s.image.Env[gohostos] && s.get(goarch) == s.image.Env[gohostarch]
 }
 
 // cSide tells the C sides of images apart, and compilers of one image.

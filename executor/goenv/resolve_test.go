@@ -1,6 +1,7 @@
 package goenv
 
 import (
+	"fmt"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -84,10 +85,65 @@ func TestThePlatformIsWhatTheJobCompilesFor(t *testing.T) {
 		{golang(""), "GOOS=js GOARCH=wasm", "js-wasm"},
 		{golang(""), "GOOS=js GOARCH=wasm GOWASM=signext,satconv", "js-wasm-satconv-signext"},
 		{golang("", "GOFIPS140=off"), "GOFIPS140=off", "linux-amd64-v1"},
+
+		{golang(someC), "GOOS=darwin GOARCH=arm64", "darwin-arm64-v8.0"},
+		{golang(someC), "GOOS=darwin GOARCH=amd64 GOAMD64=v2", "darwin-amd64-v2"},
+		{golang(someC), "GOOS=android GOARCH=arm64 CGO_ENABLED=1", "android-arm64-v8.0-cgo-0123456789ab"},
+		{golang(someC), "GOAMD64=v3", "linux-amd64-v3-cgo-0123456789ab"},
+		{golang(someC), "GOFLAGS=-race", "linux-amd64-v1-cgo-0123456789ab"},
+		{golang("", "GOARM=6"), "GOARCH=arm", "linux-arm-6-hardfloat"},
+		{golang("", "GOARM=6"), "GOARCH=arm GOARM=7", "linux-arm-7-hardfloat"},
+		{golang("", "GOOS=windows", "GOARCH=arm64"), "", "windows-arm64-v8.0"},
+		{golang("", "GOOS=windows", "GOARCH=arm64"), "GOOS=linux", "linux-arm64-v8.0"},
+		{golang("", "GOOS=windows", "GOARCH=arm64"), "GOOS= GOARCH=amd64", "windows-amd64-v1"},
+		{golang(someC, "GOOS=windows", "GOARCH=arm64"), "GOOS=linux GOARCH=amd64", "linux-amd64-v1-cgo-0123456789ab"},
+		{golang(someC, "GOHOSTARCH=arm64", "GOARCH=arm64"), "", "linux-arm64-v8.0-cgo-0123456789ab"},
+		{golang(someC, "GOHOSTARCH=arm64", "GOARCH=arm64"), "GOARCH=amd64", "linux-amd64-v1"},
+		{golang(""), "GOOS=linux GOARCH=loong64", "linux-loong64"},
+		{golang(""), "GOOS=wasip1 GOARCH=wasm", "wasip1-wasm"},
 	} {
 		if got := test.image.Resolve(variables(test.vars), "").Platform; got != test.want {
 			t.Errorf("%s in an image with CGO_ENABLED=%q: got %s, want %s", test.vars, test.image.Env["CGO_ENABLED"], got, test.want)
 		}
+	}
+}
+
+func TestThePlatformIsGuessedBeforeTheImageIsHere(t *testing.T) {
+	t.Parallel()
+	for vars, want := range map[string]string{
+		"":                               "linux-amd64-v1", // with cgo if the image has a compiler
+		"GOOS=linux GOARCH=amd64":        "linux-amd64-v1",
+		"GOAMD64=v3":                     "linux-amd64-v3",
+		"GOEXPERIMENT=jsonv2":            "linux-amd64-v1",
+		"CGO_ENABLED=0":                  "linux-amd64-v1/",
+		"CGO_ENABLED=1":                  "linux-amd64-v1-cgo-",
+		"CC=clang":                       "linux-amd64-v1-cgo-",
+		"GOARCH=arm64":                   "linux-arm64-v8.0/",
+		"GOARCH=arm64 CGO_ENABLED=1":     "linux-arm64-v8.0-cgo-",
+		"GOARCH=arm GOARM=6":             "linux-arm-6-hardfloat/",
+		"GOOS=darwin GOARCH=arm64":       "darwin-arm64-v8.0/",
+		"GOOS=windows CGO_ENABLED=":      "windows-amd64-v1/",
+		"GOOS=js GOARCH=wasm":            "js-wasm/",
+		"GOARCH=../../etc":               "linux-..-..-etc-*/",
+		"GOARCH=../../etc CGO_ENABLED=1": "linux-..-..-etc-*-cgo-",
+		"GOAMD64=../../etc":              "linux-amd64-..-..-etc-*",
+	} {
+		got := Likely(variables(vars), "amd64")
+		matches, err := path.Match(want, got)
+		if want != got && (err != nil || !matches) {
+			t.Errorf("%s: guessed %s, want %s", vars, got, want)
+		}
+		for _, image := range []Image{golang(""), golang(someC)} {
+			if strings.Contains(vars, "..") {
+				continue // that is no platform
+			}
+			if platform := image.Resolve(variables(vars), "").Platform; !strings.HasPrefix(platform+"/", got) {
+				t.Errorf("%s: guessed %s, but it is %s", vars, got, platform)
+			}
+		}
+	}
+	if got := Likely(nil, "arm64"); got != "linux-arm64-v8.0" {
+		t.Errorf("an image for another processor: guessed %s", got)
 	}
 }
 
@@ -209,6 +265,37 @@ func TestWhateverAJobSetsIsASafeName(t *testing.T) {
 	}
 	if got := (Image{Go: runtime.Version()}).Resolve(nil, ""); got.Toolchain != runtime.Version() {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// ENV in the image's Dockerfile, or RUN go env -w; the job's own variables go before both.
+func TestAnImageMaySayWhatItsJobsCompileFor(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ environ, written, vars, want string }{
+		{"GOOS=darwin GOARCH=arm64", "", "", "darwin-arm64-v8.0"},
+		{"GOOS=darwin GOARCH=arm64", "", "GOOS=linux", "linux-arm64-v8.0"},
+		{"GOARM=6", "", "GOARCH=arm", "linux-arm-6-hardfloat"},
+		{"GOAMD64=v3", "", "GOARCH=amd64", "linux-amd64-v3"},
+		{"", "GOOS=windows GOARCH=386 GO386=softfloat", "", "windows-386-softfloat"},
+		{"", "GOOS=windows GOARCH=386 GO386=softfloat", "GOARCH=amd64", "windows-amd64-v1"},
+		{"", "GOARM=6", "GOARCH=arm", "linux-arm-6-hardfloat"},
+		{"", "CGO_ENABLED=1", "GOARCH=arm64", "linux-arm64-v8.0-cgo-unknown"},
+		{"GOARCH=riscv64", "GOARCH=s390x", "", "linux-riscv64-rva20u64"},
+		{"GOENV=off GOARCH=mips", "GOMIPS=softfloat", "", "linux-mips-hardfloat"},
+	} {
+		t.Run(fmt.Sprint(test.environ, " ", test.written, " ", test.vars), func(t *testing.T) {
+			t.Parallel()
+			m, _ := image(t, "GOENV=")
+			if test.written != "" {
+				if _, err := m.run(t.Context(), nil, append([]string{m.lookPath("go"), "env", "-w"}, strings.Fields(test.written)...)...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m.environ = append(m.environ, strings.Fields(test.environ)...)
+			if got := probed(t, m).Resolve(variables(test.vars), "").Platform; got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
 	}
 }
 

@@ -56,6 +56,22 @@ const (
 	Bug             Reason = "bug"               // system_failed: an error that nobody gave a reason
 )
 
+// Reasons are all outcomes, each with the reasons that it can have.
+func Reasons() map[Outcome][]Reason {
+	return map[Outcome][]Reason{
+		Success:      {None},
+		ScriptFailed: {ExitCode, OutOfMemory},
+		JobInvalid:   {NoImage, ImageNotAllowed, ImageNotFound, ImageDenied, ImageUnusable, PullPolicy, BadDefinition},
+		SystemFailed: {
+			PayloadInvalid, RunnerTooOld, SettingsInvalid, DockerGone, DockerFailed, RegistryFailed, HelperUnusable, ContainerLost, DiskFull, StateFailed,
+			Deadline, Bug,
+		},
+		Canceled: {Signal},
+		TimedOut: {JobTimeout},
+		Lost:     {RunnerGone},
+	}
+}
+
 // Failure is an error that knows what it means for the job.
 type Failure struct {
 	Outcome Outcome

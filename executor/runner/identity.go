@@ -28,6 +28,9 @@ func (i Identity) String() string { return i.Instance + "/" + i.Project + "/" + 
 // Identity tells who the job is.
 func (p *Payload) Identity() Identity {
 	instance, _ := instanceOf(p.GitInfo.RepoURL) // checked by ParsePayload
+	if p.Synthetic() {
+		instance = noInstance
+	}
 	return Identity{
 		Instance: instance,
 		Project:  strconv.FormatInt(p.JobInfo.ProjectID, 10),
@@ -35,6 +38,9 @@ func (p *Payload) Identity() Identity {
 		Job:      strconv.FormatInt(p.ID, 10),
 	}
 }
+
+// noInstance is where a synthetic job comes from. No host has such a name.
+const noInstance = "+runner"
 
 // instanceOf takes host and port out of a clone URL, joined by a +, which no host's name has: it is used as a folder's name. An
 // IPv6 address has + for its colons too.

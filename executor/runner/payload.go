@@ -196,6 +196,12 @@ func (p *Payload) SecretValues() []string {
 	return values
 }
 
+// Synthetic says whether the job is of no GitLab: one that Runner makes up to try itself when it starts (commands/boot_verify.go,
+// [runners.experimental.boot_verify]).
+func (p *Payload) Synthetic() bool {
+	return p.ID > 0 && p.JobInfo.ProjectID == 0 && p.GitInfo.RepoURL == "" && p.GitInfo.Ref == ""
+}
+
 // ReadPayload reads and checks the file that Runner wrote. Its errors name the field, the value seen and what is allowed.
 func ReadPayload(path string) (*Payload, error) {
 	data, err := os.ReadFile(path)
@@ -218,6 +224,9 @@ func ParsePayload(data []byte) (*Payload, error) {
 			return nil, fmt.Errorf("%s is a JSON %s, want %s", wrong.Field, wrong.Value, wrong.Type)
 		}
 		return nil, fmt.Errorf("not the JSON of a job: %w", err)
+	}
+	if p.Synthetic() {
+		return &p, nil
 	}
 	var problems []error
 	if p.ID <= 0 {

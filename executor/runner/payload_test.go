@@ -66,8 +66,9 @@ func TestABadPayloadSaysWhatIsWrong(t *testing.T) {
 		"cut off":          {minimal[:20], "not the JSON of a job"},
 		"no number":        {`{"id":"seven"}`, "id is a JSON string, want int64"},
 		"everything amiss": {`{}`, "id is 0"},
-		"no project":       {`{"id":1}`, "job_info.project_id is 0"},
-		"no ref":           {`{"id":1}`, "git_info.ref is empty"},
+		"no project":       {`{"id":1,"git_info":{"ref":"main"}}`, "job_info.project_id is 0"},
+		"no ref":           {`{"id":1,"job_info":{"project_id":1}}`, "git_info.ref is empty"},
+		"no clone URL":     {`{"id":1,"job_info":{"project_id":1},"git_info":{"ref":"main"}}`, "git_info.repo_url has no host"},
 		"no host":          {`{"id":1,"git_info":{"repo_url":"/tmp/x"}}`, "git_info.repo_url has no host"},
 		"a strange host":   {`{"id":1,"git_info":{"repo_url":"https://gitläb.example.com/p.git"}}`, "git_info.repo_url has the host"},
 		"user is a list":   {`{"image":{"executor_opts":{"docker":{"user":[1]}}}}`, "want a text or a number"},
@@ -87,8 +88,20 @@ func TestABadPayloadSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestAJobThatRunnerMadeUpIsOfNoGitLab(t *testing.T) {
+	t.Parallel()
+	p, err := ParsePayload([]byte(`{"id":9223372036854710273,"job_info":{"name":"boot-verify"},"git_info":{"ref":""}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id := p.Identity(); id.Instance != "+runner" || id.Project != "0" || id.Tier == ProtectedTier || id.Job != "9223372036854710273" {
+		t.Errorf("it is %+v", id)
+	}
+}
+
 func FuzzParsePayload(f *testing.F) {
 	f.Add([]byte(minimal))
+	f.Add([]byte(`{"id":1}`))
 	if data, err := os.ReadFile("testdata/payload-19.4.json"); err == nil {
 		f.Add(data)
 	}
