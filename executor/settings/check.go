@@ -14,6 +14,7 @@ func (s *Settings) check(r *report) {
 	r.positive("layer_idle", s.LayerIdle)
 	s.Docker.check(r)
 	s.Cache.check(r)
+	s.Stats.check(r)
 	r.oneOf("log.level", strings.ToLower(s.Log.Level), logLevels()...)
 	r.oneOf("log.format", s.Log.Format, FormatText, FormatJSON)
 	r.optional("log.file", s.Log.File, r.absolute)

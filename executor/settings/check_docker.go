@@ -19,7 +19,7 @@ const SmallestMemory Bytes = 6 * units.MiB
 
 // check is that of the [docker] table.
 func (d *Docker) check(r *report) {
-	r.socket("docker.host", d.Host)
+	r.optional("docker.host", d.Host, r.socket)
 	r.optional("docker.image", d.Image, r.image)
 	r.image("docker.helper_image", d.HelperImage)
 	r.optional("docker.helper_image_flavor", d.HelperImageFlavor, r.like(flavorPattern, "not a flavor; use for example ubuntu"))
@@ -147,7 +147,7 @@ var (
 	sysctlPattern     = regexp.MustCompile(`^[a-z0-9_-]+([./][a-zA-Z0-9_-]+)+$`)
 	cpusetPattern     = regexp.MustCompile(`^\d+(-\d+)?(,\d+(-\d+)?)*$`)
 	fromPattern       = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*(:(ro|rw))?$`)
-	domainPattern     = regexp.MustCompile(`^(\.|[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_.])?)$`)
+	domainPattern     = regexp.MustCompile(`^(\.?|[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_.])?)$`)
 	devicePattern     = regexp.MustCompile(`^/[^:]+(:/[^:]+(:[rwm]{1,3})?)?$`)
 )
 
@@ -206,7 +206,7 @@ func (d *Docker) checkFolders(r *report) {
 func (d *Docker) checkNetwork(r *report) {
 	r.each("docker.extra_hosts", d.ExtraHosts, r.extraHost)
 	r.each("docker.dns", d.DNS, r.address)
-	r.each("docker.dns_search", d.DNSSearch, r.like(domainPattern, "not a domain; use for example example.com"))
+	r.each("docker.dns_search", d.DNSSearch, r.like(domainPattern, "not a domain; use for example example.com, or an empty one for none at all"))
 	if _, err := net.ParseMAC(d.MACAddress); d.MACAddress != "" && err != nil {
 		r.add("docker.mac_address", d.MACAddress, "not a MAC address; use for example 92:d0:c6:0a:29:33")
 	}

@@ -1,6 +1,8 @@
 package settings
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path"
@@ -49,6 +51,13 @@ var (
 )
 
 func (r *report) volume(key, value string) {
+	if err := CheckVolume(value); err != nil {
+		r.add(key, value, "%v", err)
+	}
+}
+
+// CheckVolume says what is wrong with a volume.
+func CheckVolume(value string) error {
 	parts := strings.Split(value, ":")
 	target, options := parts[0], ""
 	if len(parts) > 1 {
@@ -59,13 +68,14 @@ func (r *report) volume(key, value string) {
 	}
 	unknown := func(option string) bool { return !slices.Contains(volumeOptions, option) }
 	switch {
-	case len(parts) > 3, !volumeTarget.MatchString(target), len(parts) > 1 && !volumeSource.MatchString(parts[0]):
-		r.add(key, value, `not a volume; use "/path/on/host:/path/in/container", "name:/path/in/container" or "/path/in/container", the first two with ":ro" if jobs must not write`)
+	case len(parts) > 3, !volumeTarget.MatchString(target), path.Clean(target) == "/", len(parts) > 1 && !volumeSource.MatchString(parts[0]):
+		return errors.New(`not a volume; use "/path/on/host:/path/in/container", "name:/path/in/container" or "/path/in/container", the first two with ":ro" if jobs must not write`)
 	case len(parts) > 2 && slices.ContainsFunc(strings.Split(options, ","), unknown):
-		r.add(key, value, "unknown volume option; allowed are %s, separated by commas", strings.Join(volumeOptions, ", "))
+		return fmt.Errorf("unknown volume option; allowed are %s, separated by commas", strings.Join(volumeOptions, ", "))
 	case len(parts) > 1 && path.Clean(target) == "/builds":
-		r.add(key, value, "/builds holds the checkouts, one for each job that runs at a time, and cannot be another folder; they are below state_dir")
+		return errors.New("/builds holds the checkouts, one for each job that runs at a time, and cannot be another folder; they are below state_dir")
 	}
+	return nil
 }
 
 // extraHost takes Docker's host-gateway too, which stands for the address of the host.

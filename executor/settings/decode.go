@@ -94,12 +94,13 @@ func (d *decoder) leaf(key string, value toml.Primitive, field reflect.Value) {
 
 // unknown records a key that does not exist. Its value is not shown: a misspelt key may hold a secret.
 func (d *decoder) unknown(prefix, key string) {
-	if why := refused[key]; why != "" {
+	plain := number.ReplaceAllString(key, "")
+	if why := refused[plain]; why != "" {
 		d.add(key, nil, "%s", why)
 		return
 	}
 	prefix = number.ReplaceAllString(prefix, "")
-	if near := nearest(number.ReplaceAllString(key, ""), d.known); near != "" {
+	if near := nearest(plain, d.known); near != "" {
 		d.add(key, nil, "unknown key; did you mean %s?", near)
 		return
 	}

@@ -8,7 +8,7 @@ import (
 
 // Docker says how the containers of a job are made. Where GitLab Runner has a key, its name and its meaning are the docker executor's.
 type Docker struct {
-	// Host is the socket of the Docker daemon.
+	// Host is the socket of the Docker daemon; empty is Docker's own, as in GitLab's example of the section.
 	Host string `toml:"host"`
 	// Image runs jobs that name none; empty means that each job has to name one.
 	Image string `toml:"image,omitempty"`
@@ -101,6 +101,8 @@ type Docker struct {
 	ShmSize Bytes `toml:"shm_size,omitzero"`
 	// Volumes are source:path[:options], or a path in the container alone.
 	Volumes []string `toml:"volumes,omitempty"`
+	// ReadOnly lets jobs write nowhere in the build container but where something is mounted. GitLab Runner has no such key.
+	ReadOnly bool `toml:"read_only,omitzero"`
 	// Tmpfs and ServicesTmpfs are the options of memory file systems by their paths in the build container and in services.
 	Tmpfs         map[string]string `toml:"tmpfs,omitempty"`
 	ServicesTmpfs map[string]string `toml:"services_tmpfs,omitempty"`
@@ -120,7 +122,7 @@ type Docker struct {
 	ExtraHosts []string `toml:"extra_hosts,omitempty"`
 	// DNS are the addresses of the name servers; none means Docker's.
 	DNS []string `toml:"dns,omitempty"`
-	// DNSSearch are the domains that names without a dot are looked up in.
+	// DNSSearch are the domains that names without a dot are looked up in; an empty one is none, as in GitLab's example of the section.
 	DNSSearch []string `toml:"dns_search,omitempty"`
 	// MACAddress is the build container's.
 	MACAddress string `toml:"mac_address,omitempty"`
@@ -154,12 +156,15 @@ const (
 	PullNever        = "never"
 )
 
+// defaultHost is where Docker Engine listens unless it is told otherwise.
+const defaultHost = "unix:///var/run/docker.sock"
+
 // defaultWaitForServices is DefaultWaitForServicesTimeout of GitLab Runner (common/consts.go), in seconds.
 const defaultWaitForServices = 30
 
 func defaultDocker() Docker {
 	return Docker{
-		Host:                   "unix:///var/run/docker.sock",
+		Host:                   defaultHost,
 		HelperImage:            helperImage(""),
 		PullPolicy:             StringOrList{PullAlways},
 		ServicesLimit:          -1,
@@ -190,6 +195,9 @@ func helperTag(goarch string) string {
 
 // complete sets what depends on what the file has, as GitLab Runner does; lines are those of the file's keys.
 func (d *Docker) complete(lines map[string]int) {
+	if d.Host == "" {
+		d.Host = defaultHost
+	}
 	if _, named := lines["docker.helper_image"]; !named {
 		d.HelperImage = helperImage(d.HelperImageFlavor)
 	}

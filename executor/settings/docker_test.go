@@ -28,6 +28,7 @@ func TestMistakesOfSenseInTheContainersOfAJob(t *testing.T) {
 		"a limit without quotes":             {`docker.ulimit.nofile = 1024`, `docker.ulimit = {…}: wrong type; has to be a table of strings`},
 		"a string for a table":               {`docker.tmpfs = "/scratch"`, `docker.tmpfs = "/scratch": wrong type; has to be a table of strings`},
 		"devices that are no lists":          {`docker.services_devices = { a = "/dev/kvm" }`, `wrong type; has to be a table of lists of strings`},
+		"read only, in words":                {`docker.read_only = "yes"`, `docker.read_only = "yes": wrong type; has to be true or false`},
 		"a relative folder in memory":        {`docker.tmpfs = { "scratch" = "rw" }`, `docker.tmpfs = "scratch": not a path below /`},
 		"checkouts in memory":                {`docker.tmpfs = { "/builds/" = "rw" }`, `docker.tmpfs = "/builds/": /builds holds the checkouts`},
 		"a device without a path":            {`docker.devices = ["fuse"]`, `docker.devices = "fuse": not a device; use "/dev/fuse"`},
@@ -60,6 +61,7 @@ func TestMistakesOfSenseInTheContainersOfAJob(t *testing.T) {
 		"a remote daemon's certificates":     {`docker.tls_cert_path = "/certs"`, `docker.tls_cert_path: is for a daemon on another host`},
 		"containers of Windows":              {`docker.isolation = "hyperv"`, `docker.isolation: is for containers of Windows`},
 		"slots of GitLab Runner":             {`docker.service_slot_cgroup_template = "a/${slot}"`, `use cgroup_parent and service_cgroup_parent`},
+		"a service that is suspended":        {"[[docker.services]]\nname = \"a\"\nsuspend_data_path = \"/data\"", `config.toml:3: docker.services[0].suspend_data_path: is for jobs of Kubernetes`},
 		"privileged images that cannot be":   {`docker.allowed_privileged_images = ["!a"]`, `a pattern cannot exclude`},
 		"privileged services, not in a list": {`docker.allowed_privileged_services = "docker:*"`, `wrong type; has to be a list of strings`},
 	})

@@ -154,9 +154,9 @@ func (i *importing) s3(cache map[string]any) map[string]any {
 func (i *importing) stanza(r map[string]any, o ImportOptions) (string, error) {
 	r = maps.Clone(r)
 	delete(r, "docker")
-	for _, key := range []string{"builds_dir", "cache_dir"} {
+	for _, key := range slices.Sorted(maps.Keys(idle)) {
 		if !empty(r[key]) {
-			i.lost = append(i.lost, key+" of [[runners]]: inside the containers these are always /builds and /cache")
+			i.lost = append(i.lost, key+" of [[runners]]: "+idle[key])
 		}
 		delete(r, key)
 	}

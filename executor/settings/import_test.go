@@ -95,6 +95,7 @@ const twoRunners = `concurrent = 4
   limit = 3
   executor = "docker"
   builds_dir = "/ci"
+  shell = "pwsh"
   [runners.custom_build_dir]
     enabled = false
   [runners.feature_flags]
@@ -132,7 +133,7 @@ func TestEachDockerRunnerOfAFileBecomesOneOfOurs(t *testing.T) {
 	if s3 := s.Cache.S3; s3.ServerAddress != "minio:9000" || s3.AccessKey != "key-secret" || s3.SecretKey != "cache-secret" || s3.BucketName != "runner-cache" || !s3.Insecure || s3.Prefix != "ci" {
 		t.Errorf("the bucket is %+v", s3)
 	}
-	for _, text := range []string{"cache.s3.RoleARN: this program has no such key", "builds_dir of [[runners]]: inside the containers", "the cache keyword of projects stays with [runners.cache]"} {
+	for _, text := range []string{"cache.s3.RoleARN: this program has no such key", "builds_dir of [[runners]]: inside the containers", "shell of [[runners]]: scripts are those for bash", "the cache keyword of projects stays with [runners.cache]"} {
 		if !strings.Contains(all[0].Settings, text) {
 			t.Errorf("%q is not said in\n%s", text, all[0].Settings)
 		}
@@ -157,7 +158,7 @@ func TestTheStanzaIsTheRunnersOwnButForItsExecutor(t *testing.T) {
 	}
 	r := got.Runners[0]
 	custom := r["custom"].(map[string]any)
-	if r["executor"] != "custom" || r["token"] != "glrt-secret" || r["limit"] != int64(3) || r["docker"] != nil || r["builds_dir"] != nil || r["safe_directory_checkout"] != true {
+	if r["executor"] != "custom" || r["token"] != "glrt-secret" || r["limit"] != int64(3) || r["docker"] != nil || r["builds_dir"] != nil || r["shell"] != nil || r["safe_directory_checkout"] != true {
 		t.Errorf("%v", r)
 	}
 	if r["custom_build_dir"].(map[string]any)["enabled"] != false || r["feature_flags"] == nil || r["cache"].(map[string]any)["Shared"] != true {

@@ -32,6 +32,7 @@ type Settings struct {
 	MaxSize Bytes  `toml:"max_size"`
 	Docker  Docker `toml:"docker"`
 	Cache   Cache  `toml:"cache"`
+	Stats   Stats  `toml:"stats"`
 	Log     Log    `toml:"log"`
 }
 
@@ -109,6 +110,7 @@ func Default() *Settings {
 			RestoreTimeout: Duration{30 * time.Second}, SaveTimeout: Duration{2 * time.Minute},
 		},
 		Docker: defaultDocker(),
+		Stats:  defaultStats(),
 		Log:    Log{Level: "info", Format: FormatText},
 	}
 }

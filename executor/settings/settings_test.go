@@ -139,7 +139,7 @@ func full() *Settings {
 			Memory:  1<<30 + 1, MemorySwap: 1<<30 + 2, MemoryReservation: 1 << 29, CPUs: 333_333_333, CPUSetCPUs: "0-1", CPUSetMems: "0", CPUShares: 512, PidsLimit: 7,
 			MaxMemory: 2 << 30, MaxCPUs: 2e9, Ulimit: map[string]Ulimit{"nofile": "1024:2048"}, OOMKillDisable: true, OOMScoreAdjust: -5, CgroupParent: "/ci",
 			ServiceMemory: 1 << 28, ServiceMemorySwap: 1 << 29, ServiceMemoryReservation: 1 << 27, ServiceCPUs: 1e9, ServiceCPUSetCPUs: "1", ServiceCPUShares: 256,
-			ServiceCgroupParent: "services", ShmSize: 64 << 20, Volumes: []string{"/a:/b:ro"}, Tmpfs: map[string]string{"/scratch": "rw,size=1g"},
+			ServiceCgroupParent: "services", ShmSize: 64 << 20, Volumes: []string{"/a:/b:ro"}, ReadOnly: true, Tmpfs: map[string]string{"/scratch": "rw,size=1g"},
 			ServicesTmpfs: map[string]string{"/var/lib/postgresql": ""}, DisableCache: true, CacheDir: "/srv/ci-cache",
 			VolumeDriver: "local", VolumeDriverOps: map[string]string{"type": "tmpfs"}, VolumesFrom: []string{"tools:ro"}, VolumeKeep: true,
 			ExtraHosts: []string{"a:192.0.2.1"}, DNS: []string{"192.0.2.2"}, DNSSearch: []string{"example.com"},
@@ -150,6 +150,10 @@ func full() *Settings {
 			},
 			WaitForServicesTimeout: -1,
 			PullTimeout:            Duration{90 * time.Second}, StartTimeout: Duration{1500 * time.Millisecond}, StopTimeout: Duration{time.Hour},
+		},
+		Stats: Stats{
+			MaxSize: 1 << 20, CountHits: false, ListenAddress: ":9999", Textfile: "/var/lib/node/executor.prom", PushGateway: "https://u:p@push.example.com",
+			Traces: Traces{Endpoint: "http://otel.example.com:4318/v1/traces", Headers: map[string]string{"X-Scope": "ci"}},
 		},
 		Log: Log{Level: "debug", Format: FormatJSON, File: "/var/log/executor.log"},
 	}
