@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 )
 
 // What the job log and the operator log say of the caches.
@@ -62,8 +63,8 @@ var base = map[cache.Reason]string{
 	cache.Exact:        "exact base",
 	cache.Nearest:      "nearest base",
 	cache.FirstRun:     "empty (first run of this project)",
-	cache.NewToolchain: "empty (first run with this toolchain)",
-	cache.NewPlatform:  "empty (first run for this platform)",
+	cache.NewToolchain: "first run with this toolchain",
+	cache.NewPlatform:  "first run for this platform",
 	cache.Refreshed:    "empty (refresh)",
 }
 
@@ -110,7 +111,7 @@ func restoredDetails(r cache.Request, got cache.Restored) []string {
 	return details
 }
 
-func (j *job) saySaved(c Caches, saved cache.Saved, err error) {
+func (j *job) saySaved(row stats.Job, saved cache.Saved, err error) {
 	if err != nil {
 		j.warnCaches("not everything was saved (%s): %v", cache.ReasonOf(err), err)
 	}
@@ -122,10 +123,10 @@ func (j *job) saySaved(c Caches, saved cache.Saved, err error) {
 	if len(saved.Refused) > 0 {
 		details = append(details, fmt.Sprintf("not taken: %s", counts(saved.Refused)))
 	}
-	j.section("go_caches_save", "Go caches: "+savedLine(c, saved), details...)
+	j.section("go_caches_save", "Go caches: "+savedLine(row, saved), details...)
 }
 
-func savedLine(c Caches, s cache.Saved) string {
+func savedLine(row stats.Job, s cache.Saved) string {
 	var parts []string
 	if missed := s.Modules.Missed; missed != nil {
 		if s.Modules.Wanted == nil {
@@ -141,8 +142,8 @@ func savedLine(c Caches, s cache.Saved) string {
 			parts = append(parts, fmt.Sprintf("%d packages hit, %d compiled", *s.Build.Hit, *made))
 		}
 	}
-	if c.Tests.OK > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d tests cached", c.Tests.Cached, c.Tests.OK))
+	if row.TestsOK != nil {
+		parts = append(parts, fmt.Sprintf("%d of %d tests cached", *row.TestsCached, *row.TestsOK))
 	}
 	if s.Items == 0 {
 		parts = append(parts, fmt.Sprintf("nothing new saved (%.2f s)", s.Seconds))
@@ -161,18 +162,22 @@ func counts(of map[string]int) string {
 }
 
 // logCaches writes the figures of a job's caches as one line of the operator log, without those that nobody knows.
-func (j *job) logCaches(c Caches, saved cache.Saved, err error) {
+func (j *job) logCaches(row stats.Job, err error) {
 	line := j.log
 	if err != nil {
 		line = line.WithError(err).WithField("save_reason", cache.ReasonOf(err))
 	}
-	fields := logrus.Fields{
-		"cache_reason": c.Reason, "restore_seconds": c.Restore, "save_seconds": saved.Seconds, "saved_bytes": saved.Bytes,
-		"tests_ok": c.Tests.OK, "tests_cached": c.Tests.Cached,
+	fields := logrus.Fields{"cache_reason": row.CacheReason, "restore_seconds": row.Restore(), "save_seconds": row.Save()}
+	if row.SavedBytes != nil {
+		fields["saved_bytes"] = *row.SavedBytes
+	}
+	if row.Platform != "" {
+		fields["platform"], fields["toolchain"] = row.Platform, row.Toolchain
 	}
 	for name, n := range map[string]*int{
-		"modules_wanted": saved.Modules.Wanted, "modules_hit_host": saved.Modules.HitHost, "modules_hit_store": saved.Modules.HitStore,
-		"modules_missed": saved.Modules.Missed, "build_available": saved.Build.Available, "build_hit": saved.Build.Hit, "build_new": saved.Build.New,
+		"modules_wanted": row.ModulesWanted, "modules_hit_host": row.ModulesHitHost, "modules_hit_store": row.ModulesHitStore,
+		"modules_missed": row.ModulesMissed, "build_available": row.BuildAvailable, "build_hit": row.BuildHit, "build_new": row.BuildNew,
+		"tests_ok": row.TestsOK, "tests_cached": row.TestsCached,
 	} {
 		if n != nil {
 			fields[name] = *n

@@ -33,13 +33,9 @@ const cacheVariable = "GO_EXECUTOR_CACHE"
 
 // Caches is what the record of a job says of its Go caches.
 type Caches struct {
-	Decided  bool         `json:"decided"` // they were restored, or it was found out why not
-	Mounted  bool         `json:"mounted"` // in the build container
-	Kinds    []string     `json:"kinds"`
-	Reason   cache.Reason `json:"reason"`
-	Restore  float64      `json:"restore_seconds"`
-	Platform string       `json:"platform"`
-	Tests    Tests        `json:"tests"`
+	Decided bool     `json:"decided"` // they were restored, or it was found out why not
+	Mounted bool     `json:"mounted"` // in the build container
+	Kinds   []string `json:"kinds"`
 }
 
 // restoreCaches decides about the job's caches and mounts them. Whatever goes wrong, the job goes on without.
@@ -49,9 +45,9 @@ func (j *job) restoreCaches(ctx context.Context) error {
 	}
 	request, reason := j.cacheRequest()
 	if reason != "" {
-		j.sayNoCaches(reason, nil)
-		return j.store.update(func(r *Record) { r.Caches = Caches{Decided: true, Reason: reason} })
+		return j.withoutCaches(reason, nil)
 	}
+	began := time.Now()
 	limited, cancel := limitedBy(ctx, "restore_timeout", j.settings.Cache.RestoreTimeout.Duration)
 	defer cancel()
 	restored, err := j.caches.Restore(limited, j.store.dir, request)
@@ -59,15 +55,21 @@ func (j *job) restoreCaches(ctx context.Context) error {
 		return errors.Join(context.Cause(ctx), err)
 	}
 	if err != nil {
-		j.sayNoCaches(restored.Reason, err)
-		return j.store.update(func(r *Record) { r.Caches = Caches{Decided: true, Reason: restored.Reason} })
+		return j.withoutCaches(restored.Reason, err)
 	}
 	j.sayRestored(request, restored)
 	return j.store.update(func(r *Record) {
-		r.Caches = Caches{
-			Decided: true, Mounted: true, Kinds: request.Kinds, Reason: restored.Reason, Restore: restored.Seconds,
-			Platform: request.Platform,
-		}
+		r.Caches = Caches{Decided: true, Mounted: true, Kinds: request.Kinds}
+		noteRestored(&r.Row, request, restored, began)
+	})
+}
+
+// withoutCaches says and notes that the job has none. why may be nil.
+func (j *job) withoutCaches(reason cache.Reason, why error) error {
+	j.sayNoCaches(reason, why)
+	return j.store.update(func(r *Record) {
+		r.Caches = Caches{Decided: true}
+		noteNoCaches(&r.Row, reason, why)
 	})
 }
 
@@ -186,16 +188,15 @@ func (j *job) dropCaches(ctx context.Context, reason cache.Reason, why error) er
 	if !j.store.get().Caches.Mounted {
 		return nil
 	}
-	j.sayNoCaches(reason, why)
 	if err := j.caches.Discard(context.WithoutCancel(ctx), j.store.dir); err != nil {
 		j.warnCaches("%v", err)
 	}
-	return j.store.update(func(r *Record) { r.Caches = Caches{Decided: true, Reason: reason} })
+	return j.withoutCaches(reason, why)
 }
 
 // watchCaches notes what the job opens of its caches until stop is called.
 func (j *job) watchCaches() (stop func()) {
-	if !j.store.get().Caches.Mounted {
+	if !j.store.get().Caches.Mounted || !j.settings.Stats.CountHits {
 		return func() {}
 	}
 	end, err := j.caches.Watch(j.store.dir, cachesDir)
@@ -214,7 +215,7 @@ func (j *job) watchCaches() (stop func()) {
 func (j *job) saveCaches(ctx context.Context) {
 	record := j.store.get()
 	if !record.Caches.Mounted {
-		j.logCaches(record.Caches, cache.Saved{}, nil)
+		j.logCaches(record.Row, nil)
 		return
 	}
 	began := time.Now()
@@ -222,20 +223,27 @@ func (j *job) saveCaches(ctx context.Context) {
 		if err := j.docker.End(ctx, id); err != nil {
 			err = cache.Because(cache.StillRunning, "it is not certain that the job's processes have ended: %w", err)
 			j.warnCaches("nothing is saved now: %v", err)
-			j.logCaches(record.Caches, cache.Saved{}, err)
+			j.logCaches(record.Row, err)
+			j.noteUnsaved(err)
 			return // cleanup removes the container, after which they have; the next prepare saves
 		}
 	}
+	ended := time.Since(began)
 	limited, cancel := limitedBy(ctx, "save_timeout", j.settings.Cache.SaveTimeout.Duration)
 	defer cancel()
 	saved, err := j.caches.Save(limited, j.store.dir, record.Failed == nil)
+	saved.Harvest += ended.Seconds()
+	var sent sending
 	if err == nil {
-		j.sendSaved(limited)
+		sent = j.sendSaved(limited)
 	}
+	record.Row.Detail.Start("save", began)
+	noteSaved(&record.Row, saved, sent, err)
 	saved.Seconds = time.Since(began).Seconds()
-	j.saySaved(record.Caches, saved, err)
-	j.logCaches(record.Caches, saved, err)
-	if err := j.store.update(func(r *Record) { r.Caches.Mounted = false }); err != nil {
+	j.saySaved(record.Row, saved, err)
+	j.logCaches(record.Row, err)
+	err = j.store.update(func(r *Record) { r.Caches.Mounted, r.Row = false, record.Row })
+	if err != nil {
 		j.log.WithError(err).Warn("that the caches were saved cannot be noted")
 	}
 }

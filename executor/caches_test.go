@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
@@ -120,10 +121,14 @@ func TestTheJobLogSaysInOneLineWhatWasThereAndWhatWasNew(t *testing.T) {
 	if got := restoredLine(cache.Restored{Reason: cache.FirstRun, Seconds: 0.02}); got != "empty (first run of this project), ready in 0.02 s" {
 		t.Error(got)
 	}
+	got = restoredLine(cache.Restored{Reason: cache.NewPlatform, Layers: 1, Bytes: 4_000, Wanted: 64, There: 64, Seconds: 0.02})
+	if want := "first run for this platform, 64 of 64 modules, 0 compiled packages; 1 layers (4.0 kB) from this host, ready in 0.02 s"; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
 	if got := restoredLine(cache.Restored{Reason: cache.StoreUnreachable}); !strings.Contains(got, "store_unreachable") {
 		t.Error(got)
 	}
-	line := savedLine(Caches{Tests: Tests{OK: 12, Cached: 11}}, cache.Saved{
+	line := savedLine(stats.Job{TestsOK: new(12), TestsCached: new(11)}, cache.Saved{
 		Modules: cache.ModuleCount{Wanted: new(64), HitHost: new(60), HitStore: new(3), Missed: new(1)},
 		Build:   cache.BuildCount{Available: new(1300), Hit: new(1200), New: new(2)},
 		Items:   9, Bytes: 1_200_000, Seconds: 0.1,
@@ -131,7 +136,7 @@ func TestTheJobLogSaysInOneLineWhatWasThereAndWhatWasNew(t *testing.T) {
 	if line != "63 of 64 modules hit; 1200 packages hit, 2 compiled; 11 of 12 tests cached; 9 new entries saved (1.2 MB, 0.10 s)" {
 		t.Error(line)
 	}
-	line = savedLine(Caches{}, cache.Saved{Modules: cache.ModuleCount{Missed: new(1)}, Build: cache.BuildCount{New: new(2)}})
+	line = savedLine(stats.Job{}, cache.Saved{Modules: cache.ModuleCount{Missed: new(1)}, Build: cache.BuildCount{New: new(2)}})
 	if line != "1 modules fetched; 2 packages compiled; nothing new saved (0.00 s)" {
 		t.Error(line)
 	}

@@ -35,8 +35,9 @@ func (j *job) cleanup(ctx context.Context) error {
 		}
 		r := j.store.get()
 		state = r.Owner.State
-		j.log.WithFields(verdictFields(ended(r, time.Now(), j.payload.Timeout()))).
-			WithField("seconds", time.Since(r.Created).Round(time.Millisecond).Seconds()).Info("job ended")
+		verdict := ended(r, time.Now(), j.payload.Timeout())
+		j.log.WithFields(verdictFields(verdict)).WithField("seconds", time.Since(r.Created).Round(time.Millisecond).Seconds()).Info("job ended")
+		j.enter(ctx, r.Row, verdict)
 	}
 	if state == "" {
 		return nil // no job was ever prepared here

@@ -3,6 +3,7 @@ package executor
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,12 +21,13 @@ import (
 const probeLimit = time.Minute
 
 // probeVersion changes with what a probe looks at: what an older one found counts no more.
-const probeVersion = 1
+const probeVersion = 2
 
-// goImage tells what Go the job's image has. An image is looked at once per host, in a container of its own: its digest says that
-// it has not changed since.
+// goImage tells what Go the job's image has for the job's user, whose home may have a configuration of Go's (go env -w). An image is looked
+// at once per host and user, in a container of its own: its digest says that it has not changed since.
 func (j *job) goImage(ctx context.Context, image docker.Image) (goenv.Image, error) {
-	file := filepath.Join(j.tree.images(), fmt.Sprintf("%s.%d.json", strings.ReplaceAll(image.ID, ":", "-"), probeVersion))
+	user := buildUser(&j.settings.Docker, j.env, j.payload)
+	file := filepath.Join(j.tree.images(), probeFile(image.ID, user))
 	if data, err := os.ReadFile(file); err == nil {
 		if known, err := goenv.ReadImage(bytes.NewReader(data)); err == nil {
 			return known, nil
@@ -33,7 +35,7 @@ func (j *job) goImage(ctx context.Context, image docker.Image) (goenv.Image, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, probeLimit, fmt.Errorf("waited %s for the probe of the image: %w", probeLimit, context.DeadlineExceeded))
 	defer cancel()
-	found, err := j.probe(ctx, image)
+	found, err := j.probe(ctx, image, user)
 	if err != nil {
 		return goenv.Image{}, err
 	}
@@ -49,6 +51,12 @@ func (j *job) goImage(ctx context.Context, image docker.Image) (goenv.Image, err
 		return goenv.Image{}, err
 	}
 	return found, os.Rename(staged, file)
+}
+
+// probeFile names the file of what a probe found; a user may be named anything.
+func probeFile(image, user string) string {
+	sum := sha256.Sum256([]byte(user))
+	return fmt.Sprintf("%s.%x.%d.json", strings.ReplaceAll(image, ":", "-"), sum[:8], probeVersion)
 }
 
 // findGo notes what Go the job's image has. A job without it has no caches, and is none the worse for it.
@@ -69,10 +77,10 @@ func (j *job) findGo(ctx context.Context) error {
 	return j.store.update(func(r *Record) { r.Go, r.NoGo = found, reason })
 }
 
-// probe runs this program in a container of the image, which no variable of the job reaches: what it finds counts for all jobs.
-func (j *job) probe(ctx context.Context, image docker.Image) (found goenv.Image, err error) {
+// probe runs this program in a container of the image, which no variable of the job reaches: what it finds counts for all jobs of that user.
+func (j *job) probe(ctx context.Context, image docker.Image, user string) (found goenv.Image, err error) {
 	record := j.store.get()
-	id, err := j.store.creating(objectProbe, func() (string, error) { return j.docker.Create(ctx, record.Owner, j.probeSpec(image, record)) })
+	id, err := j.store.creating(objectProbe, func() (string, error) { return j.docker.Create(ctx, record.Owner, j.probeSpec(image, user, record)) })
 	if err != nil {
 		return goenv.Image{}, err
 	}
@@ -94,12 +102,12 @@ func (j *job) probe(ctx context.Context, image docker.Image) (found goenv.Image,
 	return goenv.ReadImage(strings.NewReader(stdout.String()))
 }
 
-func (j *job) probeSpec(image docker.Image, record Record) docker.Spec {
+func (j *job) probeSpec(image docker.Image, user string, record Record) docker.Spec {
 	host := docker.NewHostConfig(&j.settings.Docker, docker.KindHelper, docker.Asked{})
 	host.SecurityOpt = append(host.SecurityOpt, "no-new-privileges")
 	return docker.Spec{
 		Host: host,
-		Kind: docker.KindHelper, Suffix: objectProbe, Image: image, Network: j.network(), User: "0:0", Stdin: true,
+		Kind: docker.KindHelper, Suffix: objectProbe, Image: image, Network: j.network(), User: user, Stdin: true,
 		Entrypoint: []string{toolPath}, Cmd: []string{insideCommand, "probe"}, Mounts: []docker.Mount{toolMount(record.Tool)},
 	}
 }

@@ -44,6 +44,7 @@ func (j *job) connect(ctx context.Context) error {
 	d.StartTimeout = j.settings.Docker.StartTimeout.Duration
 	d.PullTimeout = j.settings.Docker.PullTimeout.Duration
 	d.KeepVolumes = j.settings.Docker.VolumeKeep
+	d.NativeStop = j.isOn("FF_USE_NATIVE_CONTAINER_STOP")
 	j.docker = d
 	return nil
 }

@@ -104,7 +104,7 @@ func (j *job) asked() docker.Asked {
 	if err != nil {
 		l = limits{}
 	}
-	return docker.Asked{Image: image, Init: j.wantsInit(), Memory: int64(l.memory), NanoCPUs: int64(l.cpus)}
+	return docker.Asked{Image: j.env.Expand(image), Init: j.wantsInit(), Memory: int64(l.memory), NanoCPUs: int64(l.cpus)}
 }
 
 // sayEntrypoints tells the job that the administrator's word stands.

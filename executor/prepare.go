@@ -27,6 +27,9 @@ func Prepare(call Call) int {
 		if err == nil {
 			return nil
 		}
+		if j.store == nil {
+			j.enterUnclaimed(outcome.Of(err))
+		}
 		return j.noted(err, j.noteFailure(stagePrepare, outcome.Of(err)))
 	})
 }
@@ -38,7 +41,7 @@ func (j *job) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := j.sayLimits(); err != nil {
+	if err := errors.Join(j.sayLimits(), j.checkVolumes()); err != nil {
 		return err
 	}
 	j.sayEntrypoints()
@@ -88,18 +91,20 @@ func (j *job) claim(ctx context.Context) error {
 		j.log.WithError(err).Warn("this program cannot be shown to containers, so there are no caches")
 	}
 	j.store, err = createStore(j.tree.job(j.id), Record{
-		Identity: j.id, Created: now, Lease: lease, Slot: slot, Owner: owner, Tool: tool, Objects: map[string]string{},
+		Identity: j.id, Created: now, Lease: lease, Slot: slot, Owner: owner, Tool: tool, Objects: map[string]string{}, Row: j.newRow(now),
 	})
 	if err != nil {
 		return err
 	}
+	j.sayTrace(j.store.get().Row)
 	return errors.Join(sharedFolder(j.buildsDir(slot)), sharedFolder(j.cacheDir()))
 }
 
-func (j *job) logLost(r Record) {
+func (j *job) logLost(ctx context.Context, r Record) {
 	verdict := Verdict{Outcome: outcome.Lost, Reason: outcome.RunnerGone}
 	j.log.WithFields(verdictFields(verdict)).WithFields(logrus.Fields{oplog.FieldJob: r.Identity.Job, oplog.FieldProject: r.Identity.Project}).
 		Warn("job ended")
+	j.enter(ctx, r.Row, verdict)
 }
 
 // sharedFolder makes a folder that the user of any image may write to, like the volumes of the docker executor (its
@@ -125,7 +130,7 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 		return nil
 	})
 	group.Go(func() error {
-		j.prefetchCaches(gctx)
+		j.prefetchCaches(gctx, plan.build)
 		return nil
 	})
 	group.Go(func() error {
@@ -136,7 +141,7 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 		if err != nil {
 			return err
 		}
-		return j.store.update(func(r *Record) { r.Image = image })
+		return j.store.update(func(r *Record) { r.Image, r.Row.Image = image, plan.build.Name })
 	})
 	group.Go(func() (err error) {
 		helper, err = j.docker.Ensure(gctx, plan.helper, log)
@@ -155,8 +160,17 @@ func (j *job) build(ctx context.Context, plan imagePlan) error {
 		return err
 	}
 	group, gctx = errgroup.WithContext(ctx)
-	group.Go(func() error { return j.startServices(gctx, plan.services, services, log) })
-	group.Go(func() error { return j.startHelper(gctx, helper) })
+	opened := make(chan struct{})
+	group.Go(func() error {
+		defer close(opened)
+		return j.startHelper(gctx, helper)
+	})
+	group.Go(func() error {
+		if len(j.passingVolumes()) > 0 {
+			<-opened // a service may write to them as soon as it runs
+		}
+		return j.startServices(gctx, plan.services, services, log)
+	})
 	group.Go(func() error { return j.findGo(gctx) })
 	return wait(ctx, group)
 }
@@ -201,7 +215,22 @@ func (j *job) startHelper(ctx context.Context, image docker.Image) error {
 			"scripts call; name an image that has (see scripts/helper-image.sh), or mount the host's own runner with docker.runner_binary",
 			j.settings.Docker.HelperImage, strings.Join(missing, ", no "))
 	}
-	return nil
+	return j.openVolumes(ctx, id)
+}
+
+// openVolumes lets the user of any image write to the volumes that go with the job, as the docker executor does (cache-init): Docker gives
+// a new volume to root alone.
+func (j *job) openVolumes(ctx context.Context, helper string) error {
+	paths := j.passingVolumes()
+	if len(paths) == 0 {
+		return nil
+	}
+	var output strings.Builder
+	result, err := j.docker.Exec(ctx, helper, append([]string{"chmod", "0777"}, paths...), nil, &output, &output)
+	if err == nil && result.Code != 0 {
+		j.log.WithField("output", output.String()).Warn("volumes of the settings remain as their driver has made them")
+	}
+	return err
 }
 
 // lockedWriter lets several goroutines write whole lines to the job log.

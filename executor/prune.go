@@ -85,8 +85,10 @@ func (j *job) pruneHost(ctx context.Context, o cache.HostOptions, say *teller) e
 	if o.DryRun {
 		err = j.tellDead(say)
 	} else {
-		err = j.reapAll(ctx)
-		j.salvageCaches(ctx)
+		_, err = j.reapAll(ctx)
+		if err := errors.Join(j.salvageCaches(ctx), j.trimLedger(ctx)); err != nil {
+			j.log.WithError(err).Warn("the host tier cannot be tidied up")
+		}
 		if !j.served(ctx) {
 			if err := j.caches.Tend(ctx, true); err != nil {
 				j.log.WithError(err).Warn("the store cannot be tended")
@@ -173,24 +175,48 @@ func openHost(ctx context.Context, call Call, command string, onlyLook bool) (*j
 	return j, func() { _ = closer.Close() }, nil
 }
 
-// reapAll reaps every dead job.
-func (j *job) reapAll(ctx context.Context) error {
+// orphans are jobs of which nobody takes care: those whose record stays though they are dead, or says nothing, and those that are not running and of
+// which Docker has something.
+type orphans struct{ jobs, containers int }
+
+// reapAll reaps every dead job, and counts what is left of them; nil if that is not known.
+func (j *job) reapAll(ctx context.Context) (left *orphans, err error) {
 	state, err := j.tree.id()
 	if err != nil {
-		return stateError(err)
+		return nil, stateError(err)
 	}
 	if state == "" {
-		return nil // no job was ever prepared here
+		return &orphans{}, nil // no job was ever prepared here
 	}
 	if err := j.connect(ctx); err != nil {
-		return fmt.Errorf("what killed jobs left cannot be removed: %w", err)
+		return nil, fmt.Errorf("what killed jobs left cannot be removed: %w", err)
 	}
 	defer func() { _ = j.docker.Close() }()
 	unlock, err := lockJobs(ctx, j.tree)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unlock()
 	_, others, err := j.reap(ctx, docker.Owner{State: state})
-	return errors.Join(append(others, err)...)
+	left, unknown := j.countOrphans(ctx, state)
+	return left, errors.Join(append(others, err, unknown)...)
+}
+
+// countOrphans is called under lockJobs.
+func (j *job) countOrphans(ctx context.Context, state string) (*orphans, error) {
+	c, err := takeCensus(j.tree, "", time.Now())
+	if err != nil {
+		return nil, err
+	}
+	labels, err := j.docker.Jobs(ctx, state)
+	if err != nil {
+		return nil, err
+	}
+	left := &orphans{jobs: len(c.dead) + len(c.unknown)}
+	for _, label := range labels {
+		if !c.labels[label] {
+			left.containers++
+		}
+	}
+	return left, nil
 }

@@ -136,7 +136,7 @@ func (j *job) reap(ctx context.Context, self docker.Owner) (c census, others []e
 			continue
 		}
 		if !dead.ended() {
-			j.logLost(r)
+			j.logLost(ctx, r)
 		}
 		if err := j.clear(ctx, dead.dir); err != nil {
 			others = append(others, fmt.Errorf("job %s: %w", r.Identity, err))

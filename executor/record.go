@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/goenv"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
@@ -31,6 +32,7 @@ type Record struct {
 	NoGo     cache.Reason      `json:"no_go,omitempty"` // why Go is not known
 	Tool     string            `json:"tool"`            // this program, where Docker sees it; empty if it cannot be had there
 	Caches   Caches            `json:"caches"`
+	Row      stats.Job         `json:"row"` // of the job in the ledger, as far as it is known
 	Services []docker.Service  `json:"services,omitempty"`
 	Objects  map[string]string `json:"objects"`          // name → Docker's id, empty while being created
 	Failed   *Verdict          `json:"failed,omitempty"` // the first failure

@@ -57,13 +57,16 @@ func (j *job) noted(err, noting error) error {
 
 // note keeps what a stage says about the job as a whole.
 func (j *job) note(stage runner.Stage, err error) error {
-	if failure := outcome.Of(err); failure.Outcome != outcome.Success && stage.Counts() {
+	failure := outcome.Of(err)
+	switch {
+	case failure.Outcome != outcome.Success && j.env.Decides(stage):
 		return j.noteFailure(string(stage), failure)
+	case stage == runner.CleanupFiles:
+		return j.noteRecord(func(r *Record) { r.Finished = true })
+	case failure.Outcome == outcome.Success:
+		return j.noteSuccess(string(stage))
 	}
-	if stage != runner.CleanupFiles {
-		return nil
-	}
-	return j.noteRecord(func(r *Record) { r.Finished = true })
+	return nil
 }
 
 // noteFailure keeps the first failure: later stages may still run and fail in its wake.
@@ -73,6 +76,14 @@ func (j *job) noteFailure(stage string, failure outcome.Failure) error {
 			r.Failed = &Verdict{Outcome: failure.Outcome, Reason: failure.Reason, Stage: stage}
 		}
 	})
+}
+
+// noteSuccess takes back the failure of an earlier attempt of the same stage, such as GET_SOURCES_ATTEMPTS asks for.
+func (j *job) noteSuccess(stage string) error {
+	if failed := j.store.get().Failed; failed == nil || failed.Stage != stage {
+		return nil
+	}
+	return j.noteRecord(func(r *Record) { r.Failed = nil })
 }
 
 // noteRecord changes the record if there is one: prepare may have failed before it made one, and cleanup may have been faster
@@ -89,7 +100,10 @@ func (j *job) noteRecord(change func(*Record)) error {
 
 func (j *job) run(ctx context.Context, stage runner.Stage, script []byte) error {
 	record := j.store.get()
-	ctx, cancel := stoppable(ctx, j.call.Signals, func() bool { return outOfTime(record.Created, time.Now(), j.payload.Timeout()) })
+	ctx, cancel := stoppable(ctx, j.call.Signals, func() bool {
+		limit := j.env.TimeLimit(stage)
+		return outOfTime(record.Created, time.Now(), j.payload.Timeout()) || limit > 0 && outOfTime(j.started, time.Now(), limit)
+	})
 	defer cancel()
 	ctx, cancelLease := context.WithDeadlineCause(ctx, record.Lease.Deadline, outcome.ErrTimedOut)
 	defer cancelLease()
@@ -109,7 +123,8 @@ func (j *job) run(ctx context.Context, stage runner.Stage, script []byte) error 
 			j.afterHelper(ctx, stage, result)
 		}
 	} else {
-		result, err = j.runBuild(ctx, script)
+		result, err = j.runBuild(ctx, stage, script)
+		j.writeReport(ctx)
 	}
 	switch {
 	case err != nil:
@@ -143,7 +158,8 @@ func (j *job) afterHelper(ctx context.Context, stage runner.Stage, result docker
 
 // runBuild runs a script of the user's. The container is made for the first one; for the next it is started again, with
 // its files and without the processes that the first one left, as under the docker executor.
-func (j *job) runBuild(ctx context.Context, script []byte) (docker.Result, error) {
+func (j *job) runBuild(ctx context.Context, stage runner.Stage, script []byte) (docker.Result, error) {
+	defer j.timeScript(stage)()
 	if err := j.restoreCaches(ctx); err != nil {
 		return docker.Result{}, err
 	}
@@ -157,7 +173,7 @@ func (j *job) runBuild(ctx context.Context, script []byte) (docker.Result, error
 	if counter.tests.OK == 0 {
 		return result, err
 	}
-	return result, j.noted(err, j.store.update(func(r *Record) { r.Caches.Tests.add(counter.tests) }))
+	return result, j.noted(err, j.store.update(func(r *Record) { counter.tests.addTo(&r.Row) }))
 }
 
 // Runner tries build stages only once, so the start of the container, which runs nothing of the user's yet but the image's

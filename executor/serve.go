@@ -6,19 +6,17 @@ import (
 	"fmt"
 	"time"
 
-	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
-)
+	"golang.org/x/sync/errgroup"
 
-// How often serve looks, and how long one look may take.
-const (
-	sendEvery  = time.Second
-	tendEvery  = time.Minute
-	serveLimit = 10 * time.Minute
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats/metrics"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 )
 
 // Serve does for a host what its jobs would otherwise wait for, until ctx ends: it sends what they have saved to the store, compacts
-// the store's pools, saves what killed jobs have made, and keeps the host tier in bounds. It may be killed at any time: what it has not
-// done is done by its successor or by the jobs. There is one on a host.
+// the store's pools, saves what killed jobs have made, and keeps the host tier in bounds. It counts the jobs of the host, looks at its state, and
+// answers for both. It may be killed at any time: what it has not done is done by its successor or by the jobs. There is one on a host.
 func Serve(ctx context.Context, call Call) error {
 	j, done, err := openHost(ctx, call, "serve", false)
 	if err != nil {
@@ -30,24 +28,7 @@ func Serve(ctx context.Context, call Call) error {
 		return err
 	}
 	defer unlock()
-	j.log.Info("serving")
-	defer j.log.Info("ended")
-	send, tend := time.NewTicker(sendEvery), time.NewTicker(tendEvery)
-	defer send.Stop()
-	defer tend.Stop()
-	sender := &backoff{most: tendEvery}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-send.C:
-			if sender.due(now) {
-				sender.note(time.Now(), j.serveSend(ctx))
-			}
-		case <-tend.C:
-			j.serveTend(ctx)
-		}
-	}
+	return newServer(j).run(ctx)
 }
 
 // claimServing holds the lock that tells jobs, and another serve, that this one runs. A job may hold it for a moment to ask.
@@ -61,49 +42,109 @@ func (j *job) claimServing(ctx context.Context) (unlock func(), err error) {
 	return unlock, err
 }
 
-func (j *job) serveSend(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, serveLimit, context.DeadlineExceeded)
-	defer cancel()
-	began := time.Now()
-	sent, err := j.caches.Send(ctx)
-	line := j.log.WithField("objects", sent.Objects).WithField("bytes", sent.Bytes).WithField("seconds", time.Since(began).Seconds())
-	switch {
-	case err != nil && ctx.Err() == nil:
-		if objects, bytes, unknown := j.caches.Waiting(ctx); unknown == nil {
-			line = line.WithField("waiting_objects", objects).WithField("waiting_bytes", bytes)
+// server is a serve that runs.
+type server struct {
+	*job
+	metrics *metrics.Metrics
+	health  *health
+	sendNow chan struct{} // has what waits sent at once
+}
+
+func newServer(j *job) *server {
+	s := &server{job: j, metrics: metrics.New(j.call.Version, words()), health: newHealth(), sendNow: make(chan struct{}, 1)}
+	s.metrics.Set(func(h *metrics.Host) { h.Healthy = s.health.works })
+	return s
+}
+
+// words are the closed sets that metrics have for labels.
+func words() metrics.Words {
+	w := metrics.Words{Reasons: map[string][]string{}}
+	for end, reasons := range outcome.Reasons() {
+		for _, reason := range reasons {
+			w.Reasons[string(end)] = append(w.Reasons[string(end)], string(reason))
 		}
-		line.WithError(err).Warn("not everything could be sent to the store; what is left is tried again")
-	case sent.Objects > 0:
-		line.Info("sent to the store")
 	}
-	return err
+	for _, reason := range cache.Reasons() {
+		w.CacheReasons = append(w.CacheReasons, string(reason))
+	}
+	return w
 }
 
-func (j *job) serveTend(ctx context.Context) {
-	ctx, cancel := context.WithTimeoutCause(ctx, serveLimit, context.DeadlineExceeded)
-	defer cancel()
-	if err := j.reapAll(ctx); err != nil && ctx.Err() == nil {
-		j.log.WithError(err).Warn("what killed jobs left cannot be removed")
+// run goes round until ctx ends, or nobody can be answered.
+func (s *server) run(ctx context.Context) error {
+	listener, err := s.listen(ctx)
+	if err != nil {
+		return err
 	}
-	j.salvageCaches(ctx)
-	if err := j.caches.Tend(ctx, true); err != nil && ctx.Err() == nil {
-		j.log.WithError(err).Warn("the store cannot be tended")
+	s.log.WithField("address", s.settings.Stats.ListenAddress).Info("serving")
+	defer s.log.Info("ended")
+	group, ctx := errgroup.WithContext(ctx)
+	for _, r := range append(s.rounds(), s.exits()...) {
+		group.Go(func() error {
+			s.goRound(ctx, r)
+			return nil
+		})
+	}
+	if listener != nil {
+		group.Go(func() error { return s.answer(ctx, listener) })
+	}
+	return group.Wait()
+}
+
+// round is something that serve does again and again, beside the others.
+type round struct {
+	name  string
+	limit time.Duration // for one round
+	pause pause
+	now   <-chan struct{} // has the next one begin at once
+	do    func(ctx context.Context) error
+}
+
+// serveLimit is for rounds that work, lookLimit for those that look.
+const (
+	serveLimit = 10 * time.Minute
+	lookLimit  = time.Minute
+)
+
+func (s *server) rounds() []round {
+	return []round{
+		{"send", serveLimit, pause{every: time.Second, first: time.Second, most: time.Minute}, s.sendNow, s.send},
+		{"tend", serveLimit, pause{every: time.Minute, first: time.Minute, most: time.Minute}, nil, s.tend},
+		{"count", lookLimit, pause{every: 5 * time.Second, first: 5 * time.Second, most: time.Minute}, nil, s.countJobs},
+		{"look", lookLimit, pause{every: 5 * time.Second, first: 5 * time.Second, most: time.Minute}, nil, s.look},
+		{"probe", lookLimit, pause{every: time.Minute, first: 5 * time.Second, most: 10 * time.Second}, nil, s.probe},
 	}
 }
 
-// backoff spaces out attempts at what fails, up to a longest wait.
-type backoff struct {
-	most, wait time.Duration
-	next       time.Time
+// goRound goes on until ctx ends.
+func (s *server) goRound(ctx context.Context, r round) {
+	for {
+		s.health.begins(r.name, r.limit)
+		bounded, cancel := context.WithTimeoutCause(ctx, r.limit, context.DeadlineExceeded)
+		err := r.do(bounded)
+		cancel()
+		s.health.ends(r.name)
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.now:
+		case <-time.After(r.pause.after(err)):
+		}
+	}
 }
 
-func (b *backoff) due(now time.Time) bool { return !now.Before(b.next) }
+// pause spaces out rounds: those that fail ever further.
+type pause struct {
+	every       time.Duration // if all is well
+	first, most time.Duration // after a failure, and after many
+	last        time.Duration
+}
 
-func (b *backoff) note(now time.Time, err error) {
+func (p *pause) after(err error) time.Duration {
 	if err == nil {
-		b.wait, b.next = 0, time.Time{}
-		return
+		p.last = 0
+		return p.every
 	}
-	b.wait = min(max(2*b.wait, time.Second), b.most)
-	b.next = now.Add(b.wait)
+	p.last = min(max(2*p.last, p.first), p.most)
+	return p.last
 }

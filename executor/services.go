@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -49,10 +48,7 @@ func (j *job) startServices(ctx context.Context, plan []servicePlan, images []do
 const debugServices = "CI_DEBUG_SERVICES"
 
 // servicesShown says whether the services' own logs belong into the job log.
-func (j *job) servicesShown() bool {
-	wanted, err := strconv.ParseBool(j.env.Variables[debugServices])
-	return err == nil && wanted
-}
+func (j *job) servicesShown() bool { return j.isOn(debugServices) }
 
 // followServices shows what the services print while this stage runs, and before it what they printed between the stages, during which no
 // process of ours lives. What it gives ends it.

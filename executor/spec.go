@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
 )
@@ -62,7 +63,7 @@ func (j *job) buildSpec(image docker.Image, network string, slot int) docker.Spe
 
 func (j *job) serviceSpec(n int, service servicePlan, image docker.Image, network string) docker.Spec {
 	s := j.baseSpec(docker.KindService, image, network, j.store.get().Slot)
-	s.Host = docker.NewHostConfig(&j.settings.Docker, docker.KindService, docker.Asked{Image: service.definition.Name, Init: j.wantsInit()})
+	s.Host = docker.NewHostConfig(&j.settings.Docker, docker.KindService, docker.Asked{Image: service.request.Name, Init: j.wantsInit()})
 	s.Suffix, s.Hostname = serviceName(n), "" // Docker's default, the container's id, as under the docker executor
 	s.Aliases = service.aliases
 	s.Entrypoint, s.Cmd = j.entrypoint(service.definition), service.definition.Command
@@ -78,25 +79,37 @@ func serviceName(n int) string { return fmt.Sprintf("service-%d", n) }
 func (j *job) baseSpec(kind string, image docker.Image, network string, slot int) docker.Spec {
 	d := j.settings.Docker
 	s := docker.Spec{
-		Kind: kind, Image: image, Network: network, Hostname: d.Hostname, Labels: j.labels(), VolumeOptions: d.VolumeDriverOps,
+		Kind: kind, Image: image, Network: network, Hostname: d.Hostname, Labels: j.labels(),
+		VolumeDriver: d.VolumeDriver, VolumeOptions: d.VolumeDriverOps,
 		Mounts: []docker.Mount{{Source: j.buildsDir(slot), Target: runner.BuildsDir}},
 	}
 	if s.Hostname == "" { // the same in each job of a slot: a test that reads the host's name shall not differ from job to job
 		s.Hostname = fmt.Sprintf("runner-project-%s-concurrent-%d", j.id.Project, slot)
 	}
-	ownCache := false
-	for _, volume := range d.Volumes {
-		switch path.Clean(volume) {
-		case runner.BuildsDir, runner.CacheDir:
-			continue // a docker runner's config.toml has "/cache": what is asked for is there already
-		}
-		ownCache = ownCache || volumeTarget(volume) == runner.CacheDir
-		s.Volumes = append(s.Volumes, volume)
-	}
-	if !ownCache {
+	s.Volumes = j.volumes()
+	if !slices.ContainsFunc(s.Volumes, func(v string) bool { return volumeTarget(v) == runner.CacheDir }) {
 		s.Mounts = append(s.Mounts, docker.Mount{Source: j.cacheDir(), Target: runner.CacheDir})
 	}
 	return s
+}
+
+// volumes are those of the settings that are not there already: a docker runner's config.toml has "/cache".
+func (j *job) volumes() (all []string) {
+	for _, volume := range j.settings.Docker.Volumes {
+		volume, err := expandVolume(j.env, volume)
+		if err != nil {
+			continue // prepare has told
+		}
+		if target := path.Clean(volume); target != runner.BuildsDir && target != runner.CacheDir {
+			all = append(all, volume)
+		}
+	}
+	return all
+}
+
+// passingVolumes are the paths of the volumes that go with the job.
+func (j *job) passingVolumes() []string {
+	return slices.DeleteFunc(j.volumes(), func(volume string) bool { return strings.Contains(volume, ":") })
 }
 
 // foldersDir holds what with disable_cache goes with the job, beside what the caches keep in the job's folder.
@@ -146,10 +159,38 @@ func buildUser(d *settings.Docker, env runner.Env, p *runner.Payload) string {
 	return env.Expand(string(p.Image.Options.Docker.User))
 }
 
-// wantsInit is a feature flag of the docker executor's, which Runner resolves into a variable.
-func (j *job) wantsInit() bool {
-	on, err := strconv.ParseBool(j.env.Variables["FF_USE_INIT_WITH_DOCKER_EXECUTOR"])
+// isOn says whether a variable of the job's is true. Feature flags are among them, resolved by Runner.
+func (j *job) isOn(name string) bool {
+	on, err := strconv.ParseBool(j.env.Variables[name])
 	return on && err == nil
+}
+
+// wantsInit says whether the first process of build container and services is one that reaps the others.
+func (j *job) wantsInit() bool { return j.isOn("FF_USE_INIT_WITH_DOCKER_EXECUTOR") }
+
+// expandVolume replaces the job's variables in the path in the containers, as the docker executor does, and nowhere else
+// (executors/docker/internal/volumes/parser). A job must not change the options of a volume by a value that holds some.
+func expandVolume(env runner.Env, volume string) (string, error) {
+	parts := strings.Split(volume, ":")
+	target := &parts[min(1, len(parts)-1)]
+	if *target = env.Expand(*target); !strings.Contains(*target, ":") {
+		volume = strings.Join(parts, ":")
+		if err := settings.CheckVolume(volume); err == nil {
+			return volume, nil
+		}
+	}
+	return "", outcome.Job(outcome.BadDefinition, "a volume of this runner's settings (docker.volumes) is to appear at %q, which the job's variables make of it: "+
+		"not an absolute path without colons, or /builds", *target)
+}
+
+// checkVolumes finds values of the job's variables of which no volume can be made.
+func (j *job) checkVolumes() error {
+	for _, volume := range j.settings.Docker.Volumes {
+		if _, err := expandVolume(j.env, volume); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // volumeTarget is where a volume of the settings appears in the containers.

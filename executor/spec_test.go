@@ -22,9 +22,11 @@ func testJob(environ ...string) *job {
 
 func TestTheJobSeesFileVariablesAsPaths(t *testing.T) {
 	t.Parallel()
-	j := testJob("CUSTOM_ENV_KEY=the content", "CUSTOM_ENV_A=1", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/builds/g/p.tmp")
+	j := testJob("CUSTOM_ENV_KEY=the content", "CUSTOM_ENV_A=1", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/builds/g/p.tmp", "CUSTOM_ENV_VAULT=secret", "CUSTOM_ENV_PLAIN=2")
 	j.payload.Variables = []runner.Variable{{Key: "KEY", File: true}, {Key: "A"}}
-	if got := buildEnv(j.env, j.payload); !slices.Contains(got, "KEY=/builds/g/p.tmp/KEY") || !slices.Contains(got, "A=1") || strings.Contains(strings.Join(got, " "), "content") {
+	j.payload.Secrets = map[string]runner.Secret{"VAULT": {}, "PLAIN": {File: new(false)}}
+	got := strings.Join(buildEnv(j.env, j.payload), " ")
+	if got != "A=1 CI_DISPOSABLE_ENVIRONMENT=true KEY=/builds/g/p.tmp/KEY PLAIN=2 RUNNER_TEMP_PROJECT_DIR=/builds/g/p.tmp VAULT=/builds/g/p.tmp/VAULT" {
 		t.Errorf("the job's environment is %q", got)
 	}
 }
@@ -76,6 +78,37 @@ func TestVolumesOfADockerRunnersConfigWork(t *testing.T) {
 	}
 }
 
+func TestAVolumeAppearsWhereTheJobsVariablesSay(t *testing.T) {
+	t.Parallel()
+	env := runner.ReadEnv([]string{"CUSTOM_ENV_CI_PROJECT_PATH=group/app", "CUSTOM_ENV_OPTION=a:rshared", "CUSTOM_ENV_UP=..", "CUSTOM_ENV_BUILDS=builds"})
+	for volume, want := range map[string]string{
+		"/srv/$CI_PROJECT_PATH:/mnt/$CI_PROJECT_PATH:ro": "/srv/$CI_PROJECT_PATH:/mnt/group/app:ro",
+		"/scratch/${CI_PROJECT_PATH}":                    "/scratch/group/app",
+		"tools:/opt/tools":                               "tools:/opt/tools",
+		"/srv:/mnt/$OPTION":                              "",
+		"/srv:/$UP":                                      "",
+		"/srv:/$NOTHING":                                 "",
+		"/srv:/$BUILDS":                                  "",
+	} {
+		got, err := expandVolume(env, volume)
+		if got != want || (err != nil) != (want == "") {
+			t.Errorf("%s: %q, %v, want %q", volume, got, err, want)
+		}
+		if err != nil && (!outcome.Of(err).UsersFault() || !strings.Contains(err.Error(), "docker.volumes")) {
+			t.Errorf("%s: %v", volume, err)
+		}
+	}
+	j := testJob("CUSTOM_ENV_WHERE=cache")
+	j.settings.Docker.Volumes = []string{"/srv/cache:/$WHERE"}
+	if s := j.baseSpec(docker.KindBuild, docker.Image{}, "net", 0); len(s.Mounts) != 1 || !slices.Equal(s.Volumes, []string{"/srv/cache:/cache"}) || j.checkVolumes() != nil {
+		t.Errorf("%+v", s)
+	}
+	j.settings.Docker.Volumes = []string{"/srv:/$NOTHING"}
+	if j.checkVolumes() == nil {
+		t.Error("prepare does not tell")
+	}
+}
+
 func TestAllMistakesInAJobsImagesAreSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	s := settings.Default()
@@ -118,6 +151,31 @@ func TestImagesAreNamedWithVariables(t *testing.T) {
 		}
 		if err != nil || plan.build.Name != want || plan.build.Platform != "linux/arm64" || plan.helper.Name != "helper:v19.4.0" {
 			t.Errorf("%s: %+v, %v", name, plan.build, err)
+		}
+	}
+}
+
+// A name may hold a variable still when Runner has expanded it once: of $$V it makes $V.
+func TestWhoIsPrivilegedIsJudgedByTheNameThatIsPulled(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{"docker:27": true, "docker:$V": false, "$D": true, "": true} {
+		j := testJob("CUSTOM_ENV_V=5000/evil:1", "CUSTOM_ENV_D=docker:27")
+		d := &j.settings.Docker
+		d.Image, d.Privileged, d.AllowedPrivilegedImages, d.AllowedPrivilegedServices = "$D", true, []string{"docker:*"}, []string{"docker:*"}
+		j.payload.Image.Name = name
+		j.payload.Services = []runner.Image{{Name: name}}
+		if got := j.buildSpec(docker.Image{}, "net", 0).Host.Privileged; got != want {
+			t.Errorf("the job's image %q is privileged: %v", name, got)
+		}
+		if name == "" {
+			continue // no service
+		}
+		plan, err := planImages(j.settings, j.env, j.payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := j.serviceSpec(0, plan.services[0], docker.Image{}, "net").Host.Privileged; got != want {
+			t.Errorf("service %q, which is %q, is privileged: %v", name, plan.services[0].request.Name, got)
 		}
 	}
 }

@@ -4,17 +4,24 @@ import (
 	"bytes"
 	"io"
 	"regexp"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 )
 
 // Tests counts the packages that `go test` reported ok, and of these the ones whose result it took from its cache.
 type Tests struct {
-	OK     int `json:"ok"`
-	Cached int `json:"cached"`
+	OK     int
+	Cached int
 }
 
-func (t *Tests) add(more Tests) {
-	t.OK += more.OK
-	t.Cached += more.Cached
+// addTo adds to what earlier scripts of the job have reported.
+func (t Tests) addTo(row *stats.Job) {
+	for field, n := range map[**int]int{&row.TestsOK: t.OK, &row.TestsCached: t.Cached} {
+		if *field != nil {
+			n += **field
+		}
+		*field = &n
+	}
 }
 
 // okLine is go test's line for a package that passed (cmd/go/internal/test), as it is or as a JSON text of go test -json. A job may print

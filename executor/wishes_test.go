@@ -83,10 +83,11 @@ func TestNamesOfTheAdministratorsChoice(t *testing.T) {
 	t.Parallel()
 	j := testJob("CUSTOM_ENV_TEAM=blue")
 	j.settings.Docker.Hostname, j.settings.Docker.ContainerLabels = "ci.example.com", map[string]string{"team": "the $TEAM one"}
-	j.settings.Docker.MACAddress, j.settings.Docker.VolumeDriverOps = "92:d0:c6:0a:29:33", map[string]string{"o": "size=1m"}
+	j.settings.Docker.MACAddress = "92:d0:c6:0a:29:33"
+	j.settings.Docker.VolumeDriver, j.settings.Docker.VolumeDriverOps = "nfs", map[string]string{"o": "size=1m"}
 	build, helper, service := j.buildSpec(docker.Image{}, "net", 0), j.helperSpec(docker.Image{}, "net", 0), j.serviceSpec(0, servicePlan{}, docker.Image{}, "net")
 	for _, s := range []docker.Spec{build, helper, service} {
-		if s.Labels["team"] != "the blue one" || s.VolumeOptions["o"] != "size=1m" {
+		if s.Labels["team"] != "the blue one" || s.VolumeDriver != "nfs" || s.VolumeOptions["o"] != "size=1m" {
 			t.Errorf("%s: %+v", s.Kind, s)
 		}
 	}

@@ -13,9 +13,9 @@ import (
 
 const pruneHelp = `Remove what is not needed any more from this host, or with --store from the store.
 
-On this host: what killed jobs left, half-made files, and the layers beyond the max_size of the settings, those that no job
-has used for longest first. What killed jobs made is saved, and what waits is sent to the store. The flags take more:
-a layer goes when any of them says so. The store keeps its own.
+On this host: what killed jobs left, half-made files, the layers beyond the max_size of the settings, those that no job
+has used for longest first, and the oldest jobs of a ledger beyond stats.max_size. What killed jobs made is saved, and what
+waits is sent to the store. The flags take more: a layer goes when any of them says so. The store keeps its own.
 
 In the store: layers that no entry has named for a day, whatever they are of. The flags take entries, pool by pool; their
 layers go with a prune a day later, since other hosts may just be reading them. So call it daily or weekly.

@@ -14,7 +14,7 @@ import (
 func newServeCommand(configPath *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Send what jobs have saved to the store and keep this host tidy, until a signal comes",
+		Short: "Send what jobs have saved to the store, keep this host tidy and answer for metrics, until a signal comes",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
