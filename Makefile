@@ -9,7 +9,9 @@ GOLANGCI_VERSION := v2.15.0
 
 BIN := bin/gitlab-go-executor
 GOLANGCI := .cache/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
-GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+# Static binaries that know no path of this machine. Linters and tests are told the same, so that what they share is compiled once.
+STATIC = CGO_ENABLED=0 GOFLAGS=-trimpath
+GO_BUILD = $(STATIC) go build -ldflags '-s -w -X main.version=$(VERSION)'
 
 # What the end-to-end tests run; they find it by themselves too.
 export GGE_BIN := $(CURDIR)/$(BIN)
@@ -41,7 +43,23 @@ helper-image: ## build local/gitlab-runner-helper:<Runner version>
 
 .PHONY: test-images
 test-images: ## build the further images that the tests use
-	@scripts/test-images.sh
+	$(call step,images,scripts/test-images.sh)
+
+.PHONY: test-runner
+test-runner: test-images ## build the parts of GitLab Runner that the tests use
+	$(call step,GitLab Runner for the tests,testdata/runner/build.sh)
+
+.PHONY: test-stores
+test-stores: ## build the S3 servers that the tests use
+	$(call step,S3 servers for the tests,testdata/s3/build.sh)
+
+.PHONY: test-registry
+test-registry: ## build the image registry that the tests use
+	$(call step,image registry for the tests,testdata/registry/build.sh)
+
+.PHONY: test-prometheus
+test-prometheus: ## unpack Prometheus for the tests
+	$(call step,Prometheus for the tests,testdata/prometheus/unpack.sh)
 
 .PHONY: setup
 setup: ## install what building and testing need (Debian, Ubuntu), start Docker
@@ -49,27 +67,23 @@ setup: ## install what building and testing need (Debian, Ubuntu), start Docker
 
 # A release of golangci-lint that is built by the Go at hand checks code of that Go.
 $(GOLANGCI):
-	$(call step,building golangci-lint $(GOLANGCI_VERSION),GOBIN=$(CURDIR)/$(@D) GOTOOLCHAIN=local \
-		go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION))
+	$(call step,building golangci-lint $(GOLANGCI_VERSION),$(STATIC) GOBIN=$(CURDIR)/$(@D) GOTOOLCHAIN=local \
+		go install -ldflags '-s -w' github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION))
 
 .PHONY: lint
 lint: $(GOLANGCI) ## run the linters
-	$(call step,lint,$(GOLANGCI) run)
+	$(call step,lint,$(STATIC) $(GOLANGCI) run)
 
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the code
 	$(GOLANGCI) fmt
 
 .PHONY: test
-test: setup lint ## run linters, unit tests, and end-to-end tests with Docker and GitLab Runner
-	$(call step,build,$(MAKE) -s build)
-	$(call step,images,scripts/job-image.sh; scripts/helper-image.sh; scripts/test-images.sh)
-	$(call step,GitLab Runner for the tests,testdata/runner/build.sh)
-	$(call step,S3 servers for the tests,testdata/s3/build.sh)
-	$(call step,image registry for the tests,testdata/registry/build.sh)
-	$(call step,go vet,go vet ./...)
+test: setup ## run linters, unit tests, and end-to-end tests with Docker and GitLab Runner
+	@echo "==> building what the tests need, and linting, side by side"
+	@$(MAKE) -s -j3 --output-sync lint test-runner test-stores test-registry test-prometheus build
 	$(call step,go test,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
-		go test -count=1 -timeout 30m -parallel 4 ./...)
+		$(STATIC) scripts/in-memory.sh go test -count=1 -timeout 30m -parallel 4 -vet=off ./executor/e2e ./...)
 
 .PHONY: demo
 demo: setup build ## run the sample service's CI job twice and compare
@@ -86,19 +100,19 @@ bench-commits: bin/bench ## measure what fifty commits to caddy in a row cost, a
 	@bin/bench -commits 50 $(BENCH_FLAGS)
 
 .PHONY: bench-overhead
-bench-overhead: setup build ## measure a job that does nothing beside GitLab's docker executor (root, 5 minutes)
-	$(call step,images,scripts/job-image.sh; scripts/helper-image.sh; scripts/test-images.sh)
-	$(call step,GitLab Runner for the benchmark,testdata/runner/build.sh)
+bench-overhead: setup build test-runner ## measure a job that does nothing beside GitLab's docker executor (root, 5 minutes)
 	@GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
 		go test -count=1 -timeout 20m -tags parity,bench ./executor/e2e -run TestTimesOfATrivialJob -v | grep x
 
+.PHONY: bench-job
+bench-job: setup build test-runner test-stores ## measure a job that builds and vets GGE_BENCH_MODULE beside GitLab's docker executor (root, 10 minutes)
+	@GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
+		go test -count=1 -timeout 30m -tags parity,bench ./executor/e2e -run TestTimesOfAWarmJob -v | grep ' s$$'
+
 .PHONY: test-parity
-test-parity: setup build ## run jobs under GitLab's docker executor and ours, and compare
-	$(call step,images,scripts/job-image.sh; scripts/helper-image.sh; scripts/test-images.sh)
-	$(call step,GitLab Runner for the tests,testdata/runner/build.sh)
-	$(call step,image registry for the tests,testdata/registry/build.sh)
+test-parity: setup build test-runner test-stores test-registry ## run jobs under GitLab's docker executor and ours, and compare
 	$(call step,parity,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
-		go test -count=1 -timeout 30m -parallel 4 -tags parity ./executor/e2e -run UnderTheDockerExecutor)
+		$(STATIC) go test -count=1 -timeout 45m -parallel 4 -vet=off -tags parity ./executor/e2e -run UnderTheDockerExecutor)
 
 .PHONY: bin/bench
 bin/bench: setup
@@ -107,4 +121,4 @@ bin/bench: setup
 
 .PHONY: clean
 clean: ## remove what was built, but no image
-	rm -rf bin .cache testdata/registry/bin testdata/runner/bin testdata/s3/bin
+	rm -rf bin .cache testdata/prometheus/bin testdata/registry/bin testdata/runner/bin testdata/s3/bin

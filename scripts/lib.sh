@@ -17,13 +17,18 @@ need() {
     install_packages "${packages[@]}"
 }
 
+# as_root runs a command that only root may.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+update_packages() { as_root apt-get update -qq >&2; }
+
 install_packages() {
     say "installing $*"
-    local sudo=()
-    [ "$(id -u)" = 0 ] || sudo=(sudo)
     # The package lists may be missing or too old to be installed from: then fetch them and try again.
-    install() { "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$@" >&2; }
-    install "$@" || { "${sudo[@]}" apt-get update -qq >&2 && install "$@"; }
+    install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$@" >&2; }
+    install "$@" || { update_packages && install "$@"; }
 }
 
 # digest hashes what an image is made of: its arguments, and the content of those that are files.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the images that the tests use besides the job image, as local/gitlab-go-executor/<name>:test, and prints their tags.
-# Each is a folder of testdata/images, except helper, which is the real helper image.
+# Each is a folder of testdata/images, except helper, which is the real helper image, and go-busybox.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -31,6 +31,12 @@ image noshell "$(name service)"
 image postgres "$debian"
 image redis "$debian"
 image user "$job"
+
+# busybox and Go, nothing else: no C library, no bash, no git, no certificates. Go's own commands and tests are not compiled by any job.
+scripts/go-image.sh "$(name go-busybox)" "$(name busybox)" sh --exclude=./src/cmd --exclude=testdata --exclude='*_test.go'
+image go-user "$(name go-busybox)"
+image go-entrypoint "$(name go-busybox)"
+image docker "$job"
 
 docker tag "$(scripts/helper-image.sh)" "$(name helper)"
 name helper

@@ -14,9 +14,10 @@ install() {
 	built=$(go version -m "$bin/$name" 2>/dev/null || true)
 	if [[ $built == *": $(go env GOVERSION)"$'\n'* && $built == *"mod"$'\t'"$module"$'\t'"$2"$'\t'* ]]; then return; fi
 	echo "build.sh: building $name, minutes when Go's cache is cold" >&2
-	# From /, where no go.mod or go.work has a say. Unoptimized, which takes a third less time, and for tests is fast enough.
+	# From /, where no go.mod or go.work has a say. Unoptimized, which takes a third less time, and for tests is fast enough. What debuggers
+	# want would not get into the binary.
 	(cd / && GOBIN=$bin GOFLAGS='' GOWORK=off CGO_ENABLED=0 nice -n 10 \
-		go install -trimpath -gcflags "${GCFLAGS-all=-N -l}" -ldflags '-s -w' "$1@$2")
+		go install -trimpath -gcflags "${GCFLAGS-all=-N -l -dwarf=false}" -ldflags '-s -w' "$1@$2")
 }
 
 install github.com/versity/versitygw/cmd/versitygw v1.8.0 &
