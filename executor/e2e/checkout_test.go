@@ -58,3 +58,25 @@ func TestEveryGitStrategyWorks(t *testing.T) {
 		}
 	}
 }
+
+func TestATestThatReadsAnLFSFileIsCachedInAFreshClone(t *testing.T) {
+	t.Parallel()
+	g := newGoHost(t, "").warm()
+	g.change(map[string]string{".gitattributes": lfsAttributes, "sum/testdata/want": g.gitlab.lfs("five\n")})
+	inClone := func() job {
+		return g.goJob("git status --short | sed 's/^/changed: /'", "go test ./sum").variable("GIT_STRATEGY", "clone")
+	}
+	if _, f := g.ran(inClone()); f.Tests != 1 || f.Cached != 0 {
+		t.Errorf("the first job: %s", f)
+	}
+	r, f := g.ran(inClone())
+	if f.Tests != 1 || f.Cached != 1 {
+		t.Errorf("the second job: %s", f)
+	}
+	g.neverSays(r, "O changed: ")
+
+	g.failed(g.run(inClone().variable("GIT_LFS_SKIP_SMUDGE", "1")), "script_failure", 1) // the test reads the pointer
+
+	g.change(map[string]string{"sum/testdata/want": g.gitlab.lfs("FIVE\n")})
+	g.failed(g.run(inClone()), "script_failure", 1)
+}

@@ -35,6 +35,10 @@ const (
 	brokenService = "local/gitlab-go-executor/service-broken:test"
 	postgresImage = "local/gitlab-go-executor/postgres:test"
 	redisImage    = "local/gitlab-go-executor/redis:test"
+	goBusybox     = "local/gitlab-go-executor/go-busybox:test" // busybox and Go, nothing else
+	goUser        = "local/gitlab-go-executor/go-user:test"    // USER 4711
+	goEntrypoint  = "local/gitlab-go-executor/go-entrypoint:test"
+	dockerImage   = "local/gitlab-go-executor/docker:test" // Go, git, Docker's client and daemon
 )
 
 func envOr(name, otherwise string) string {
@@ -87,7 +91,10 @@ func setUp(m *testing.M) (int, error) {
 	if dockerAPI, err = client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation()); err != nil {
 		return 0, err
 	}
-	for _, image := range []string{jobImage, helperImage, busybox, entrypoint, noShell, userImage, serviceImage, brokenService, postgresImage, redisImage} {
+	for _, image := range []string{
+		jobImage, helperImage, busybox, entrypoint, noShell, userImage, serviceImage, brokenService, postgresImage, redisImage, goBusybox, goUser, goEntrypoint,
+		dockerImage,
+	} {
 		if _, err := dockerAPI.ImageInspect(ctx, image); err != nil {
 			return 0, err
 		}
@@ -95,11 +102,14 @@ func setUp(m *testing.M) (int, error) {
 	if bridge, err = bridgeAddress(); err != nil {
 		return 0, err
 	}
-	if seed.dir, err = os.MkdirTemp("", "e2e-store-"); err != nil {
+	if seeds.dir, err = os.MkdirTemp("", "e2e-seed-"); err != nil {
+		return 0, err
+	}
+	if err := os.Mkdir(seeds.images(), 0o700); err != nil {
 		return 0, err
 	}
 	code := m.Run()
-	return code, os.RemoveAll(seed.dir)
+	return code, os.RemoveAll(seeds.dir)
 }
 
 // bridgeAddress is this host's address on Docker's default network, which containers of every other network reach too.

@@ -221,6 +221,9 @@ func TestNothingIsReadOfAContainerThatMayStillBeRunning(t *testing.T) {
 	if fig := g.figures(j); fig.SaveReason != "still_running" || fig.Saved > 0 {
 		t.Errorf("%s, %s", fig, fig.SaveReason)
 	}
+	if row := g.rows()[fmtID(j)]; row.word("save_reason") != "still_running" || row["harvest_seconds"] != nil {
+		t.Errorf("the ledger says %v", row)
+	}
 	f.mu.Lock()
 	f.fault = nil
 	f.mu.Unlock()

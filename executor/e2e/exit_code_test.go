@@ -32,6 +32,14 @@ func TestAFailingAfterScriptDoesNotFailTheJob(t *testing.T) {
 	h.prints(r, "after=failed")
 }
 
+func TestAFailingAfterScriptFailsTheJobThatWantsIt(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	j := h.newJob(busybox, "true").afterScript("exit 3").variable("AFTER_SCRIPT_IGNORE_ERRORS", "false")
+	h.failed(h.run(j), "script_failure", 3)
+	h.endedWith(j, "script_failed")
+}
+
 func TestAJobThatUsesTooMuchMemoryIsToldSo(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, `memory = "32m"`)

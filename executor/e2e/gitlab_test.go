@@ -14,14 +14,22 @@ import (
 	"testing"
 )
 
-// gitlab stands in for a GitLab: repositories over git's own HTTP server, and the artifacts part of the job API.
+// gitlab stands in for a GitLab: repositories over git's own HTTP server, their LFS objects, and the artifacts part of the job API.
 type gitlab struct {
-	URL  string
-	dir  string
-	mu   sync.Mutex
-	zips map[string][]byte // job id → artifacts archive
+	URL   string
+	dir   string
+	mu    sync.Mutex
+	zips  map[string][]byte // job id → artifacts archive
+	large map[string]string // LFS objects: id → content
 
 	onClone func()
+	fault   fault
+}
+
+// fault is what the next requests of a kind meet.
+type fault struct {
+	times int
+	kind  func(r *http.Request) bool
 }
 
 func newGitLab(t *testing.T) *gitlab {
@@ -30,7 +38,7 @@ func newGitLab(t *testing.T) *gitlab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gitlab{dir: t.TempDir(), zips: map[string][]byte{}}
+	g := &gitlab{dir: t.TempDir(), zips: map[string][]byte{}, large: map[string]string{}}
 	git := &cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"),
 		Env:  []string{"GIT_PROJECT_ROOT=" + g.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
@@ -38,6 +46,8 @@ func newGitLab(t *testing.T) *gitlab {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v4/jobs/{id}/artifacts", g.upload)
 	mux.HandleFunc("GET /api/v4/jobs/{id}/artifacts", g.download)
+	mux.HandleFunc("POST /{group}/{project}/info/lfs/objects/batch", g.lfsBatch)
+	mux.HandleFunc("GET /lfs-objects/{id}", g.lfsObject)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		then := g.onClone
@@ -52,11 +62,42 @@ func newGitLab(t *testing.T) *gitlab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: mux}}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: g.faulty(mux)}}
 	server.Start()
 	t.Cleanup(server.Close)
 	g.URL = server.URL
 	return g
+}
+
+// failNext has the next requests of a kind answered as by a GitLab that is being restarted.
+func (g *gitlab) failNext(times int, kind func(r *http.Request) bool) {
+	g.mu.Lock()
+	g.fault = fault{times, kind}
+	g.mu.Unlock()
+}
+
+// sourceRequests are the first requests of a git fetch.
+func sourceRequests(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, ".git/info/refs") }
+
+// artifactRequests are those for other jobs' artifacts.
+func artifactRequests(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/artifacts")
+}
+
+func (g *gitlab) faulty(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		fails := g.fault.times > 0 && g.fault.kind(r)
+		if fails {
+			g.fault.times--
+		}
+		g.mu.Unlock()
+		if fails {
+			http.Error(w, "GitLab is not responding", http.StatusServiceUnavailable)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // atClone has a function called once, when a job begins to fetch its sources.
@@ -131,6 +172,6 @@ func (g *gitlab) push(t *testing.T, path, message string, files map[string]strin
 		}
 	}
 	git("add", "-A", "-f", ".")
-	git("commit", "-q", "-m", message)
+	git("commit", "-q", "--allow-empty", "-m", message)
 	return git("rev-parse", "HEAD")
 }

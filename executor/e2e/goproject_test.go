@@ -84,7 +84,7 @@ func (g *goHost) goJob(script ...string) job {
 
 // figures is what the operator log says of a job's caches; -1 is unknown.
 type figures struct {
-	Reason                                    string
+	Reason, Platform, Toolchain               string
 	Wanted, HitHost, HitStore, Missed         int
 	Available, Hit, New, Tests, Cached, Saved int
 	RestoreSeconds, SaveSeconds               float64
@@ -94,36 +94,22 @@ type figures struct {
 // figures finds the line.
 func (h *host) figures(j job) figures {
 	h.t.Helper()
-	data, err := os.ReadFile(h.OperatorLog())
-	if err != nil {
-		h.t.Fatal(err)
+	line := h.logLine("caches", j)
+	number := func(name string) int {
+		if v, ok := line[name].(float64); ok {
+			return int(v)
+		}
+		return -1
 	}
-	for text := range strings.Lines(string(data)) {
-		var line map[string]any
-		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			h.t.Fatal(err)
-		}
-		if line["msg"] != "caches" || line["job"] != fmtID(j) {
-			continue
-		}
-		number := func(name string) int {
-			if v, ok := line[name].(float64); ok {
-				return int(v)
-			}
-			return -1
-		}
-		seconds := func(name string) float64 { v, _ := line[name].(float64); return v }
-		word := func(name string) string { v, _ := line[name].(string); return v }
-		return figures{
-			Reason: word("cache_reason"), SaveReason: word("save_reason"),
-			Wanted: number("modules_wanted"), HitHost: number("modules_hit_host"), HitStore: number("modules_hit_store"), Missed: number("modules_missed"),
-			Available: number("build_available"), Hit: number("build_hit"), New: number("build_new"),
-			Tests: number("tests_ok"), Cached: number("tests_cached"), Saved: number("saved_bytes"),
-			RestoreSeconds: seconds("restore_seconds"), SaveSeconds: seconds("save_seconds"),
-		}
+	seconds := func(name string) float64 { v, _ := line[name].(float64); return v }
+	word := func(name string) string { v, _ := line[name].(string); return v }
+	return figures{
+		Reason: word("cache_reason"), Platform: word("platform"), Toolchain: word("toolchain"), SaveReason: word("save_reason"),
+		Wanted: number("modules_wanted"), HitHost: number("modules_hit_host"), HitStore: number("modules_hit_store"), Missed: number("modules_missed"),
+		Available: number("build_available"), Hit: number("build_hit"), New: number("build_new"),
+		Tests: number("tests_ok"), Cached: number("tests_cached"), Saved: number("saved_bytes"),
+		RestoreSeconds: seconds("restore_seconds"), SaveSeconds: seconds("save_seconds"),
 	}
-	h.t.Fatalf("the operator log has no figures of job %s:\n%s", fmtID(j), data)
-	return figures{}
 }
 
 // ran runs a job that has to succeed, and gives its figures too.
@@ -169,22 +155,51 @@ func (g *goHost) withC() *goHost {
 	return g
 }
 
-// seed is the store of a host that has built and tested the project once: compiling the standard library again for every test would
-// take most of their time.
-var seed struct {
-	once sync.Once
-	dir  string // made by TestMain
+// seeds are what hosts begin with, since to find it out again for every test would take most of their time: stores of hosts that have built and
+// tested the project once, and what Go the images have. TestMain makes the folder.
+var seeds seedFolder
+
+type seedFolder struct {
+	dir             string
+	withC, withoutC seed
+}
+
+func (s *seedFolder) images() string { return filepath.Join(s.dir, "images") }
+
+// seed is one of the stores.
+type seed struct {
+	once   sync.Once
+	stored bool
 }
 
 // warm gives the host what a first job would have saved.
 func (g *goHost) warm() *goHost {
 	g.t.Helper()
-	seed.once.Do(func() {
+	return g.seeded(&seeds.withC, "with-c", func(j job) job { return j })
+}
+
+// warmWithoutC is warm for jobs without cgo, for which it is all the same what their image has beside Go.
+func (g *goHost) warmWithoutC() *goHost {
+	g.t.Helper()
+	return g.seeded(&seeds.withoutC, "without-c", withoutC)
+}
+
+// withoutC makes a job one without cgo.
+func withoutC(j job) job { return j.variable("CGO_ENABLED", "0") }
+
+func (g *goHost) seeded(s *seed, name string, as func(job) job) *goHost {
+	g.t.Helper()
+	store := filepath.Join(seeds.dir, name)
+	s.once.Do(func() {
 		first := newGoHost(g.t, "")
-		first.ran(first.goJob(buildAndTest...))
-		first.copyStore(filepath.Join(first.StateDir, "store", "v1", first.instance), seed.dir)
+		first.ran(as(first.goJob(buildAndTest...)))
+		first.copyStore(filepath.Join(first.StateDir, "store", "v1", first.instance), store)
+		s.stored = true
 	})
-	g.copyStore(seed.dir, filepath.Join(g.StateDir, "store", "v1", g.instance))
+	if !s.stored {
+		g.t.Fatal("the job failed that warms all hosts")
+	}
+	g.copyStore(store, filepath.Join(g.StateDir, "store", "v1", g.instance))
 	return g
 }
 

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,9 +27,11 @@ type host struct {
 	sha      string
 	dir      string
 	StateDir string
-	instance string   // as in labels: the GitLab's host+port
-	pruned   bool     // no layer may be mounted any more
-	wrap     []string // a command that starts the Runner
+	instance string        // as in labels: the GitLab's host+port
+	pruned   bool          // no layer may be mounted any more
+	wrap     []string      // a command that starts the Runner
+	runner   string        // of a Runner with the docker executor: its token, as in labels
+	patience time.Duration // with a job; 0: that of the tests
 }
 
 // nextJob numbers jobs over all tests, so that a job's label is its own.
@@ -46,6 +50,7 @@ func hostOf(t *testing.T, g *gitlab, sha, settings string) *host {
 	t.Helper()
 	h := &host{t: t, gitlab: g, sha: sha, dir: t.TempDir(), instance: strings.ReplaceAll(strings.TrimPrefix(g.URL, "http://"), ":", "+")}
 	h.StateDir = filepath.Join(h.dir, "state")
+	h.shareImages()
 	base := "pull_policy = [\"never\"]\n"
 	if strings.Contains(settings, "pull_policy") {
 		base = ""
@@ -56,10 +61,21 @@ func hostOf(t *testing.T, g *gitlab, sha, settings string) *host {
 	if !strings.Contains(settings, "[log]") {
 		settings += fmt.Sprintf("\n[log]\nlevel = \"debug\"\nformat = \"json\"\nfile = %q\n", h.OperatorLog())
 	}
+	if !strings.Contains(settings, "[stats]") {
+		settings += "\n[stats]\nlisten_address = \"\"\n" // several hosts are one machine
+	}
 	h.write("settings.toml", fmt.Sprintf("state_dir = %q\n[docker]\n%s%s", h.StateDir, base, settings))
 	h.write("config.toml", h.runnerConfig())
 	t.Cleanup(h.checkNothingLeft)
 	return h
+}
+
+// shareImages has all hosts know what Go an image has once one of them has looked: that takes a container.
+func (h *host) shareImages() {
+	h.t.Helper()
+	if err := errors.Join(os.Mkdir(h.StateDir, 0o700), os.Symlink(seeds.images(), filepath.Join(h.StateDir, "images"))); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *host) OperatorLog() string { return filepath.Join(h.dir, "operator.log") }
@@ -69,6 +85,16 @@ func (h *host) write(name, content string) {
 	if err := os.WriteFile(filepath.Join(h.dir, name), []byte(content), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// configure adds lines to the only [[runners]] of the Runner's config.toml, and sections below it.
+func (h *host) configure(lines, sections string) {
+	h.t.Helper()
+	config, err := os.ReadFile(filepath.Join(h.dir, "config.toml"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.write("config.toml", strings.Replace(string(config), "[[runners]]\n", "[[runners]]\n"+lines, 1)+sections)
 }
 
 // runnerConfig is the stanza of the README.
@@ -185,7 +211,7 @@ func (r *running) wait() result {
 	}()
 	select {
 	case <-done:
-	case <-time.After(4 * time.Minute):
+	case <-time.After(cmp.Or(r.h.patience, 4*time.Minute)):
 		r.h.t.Fatalf("the job did not end; its log so far:\n%s", r.log)
 	}
 	var res result
@@ -293,15 +319,6 @@ func (s *syncBuffer) String() string {
 }
 
 var _ io.Writer = (*syncBuffer)(nil)
-
-func (h *host) operatorLog() string {
-	h.t.Helper()
-	data, err := os.ReadFile(h.OperatorLog())
-	if err != nil {
-		h.t.Error(err)
-	}
-	return string(data)
-}
 
 // stateLabel is the label that names a state directory (executor/paths.go).
 func stateLabel(t *testing.T, dir string) string {

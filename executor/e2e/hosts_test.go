@@ -38,7 +38,10 @@ func (h *host) serve() (stop func()) {
 		cancel()
 		h.t.Fatal(err)
 	}
-	h.eventually("serve begins", func() bool { return strings.Contains(h.operatorLog(), `"serving"`) }, nil)
+	h.eventually("serve begins", func() bool {
+		log, _ := os.ReadFile(h.OperatorLog()) // which it may have to make
+		return strings.Contains(string(log), `"serving"`)
+	}, nil)
 	return func() {
 		cancel()
 		if err := cmd.Wait(); err != nil && cmd.ProcessState.ExitCode() != 0 {

@@ -87,9 +87,14 @@ func (h *host) checkNothingLeft() {
 		h.t.Errorf("left behind: %s", what)
 	}
 	if state, err := os.ReadFile(filepath.Join(h.StateDir, "id")); err == nil && h.t.Failed() {
-		remove := strings.ReplaceAll(`docker ps -aq FILTER | xargs -r docker rm -fv
-docker network ls -q FILTER | xargs -r docker network rm
-docker volume ls -q FILTER | xargs -r docker volume rm`, "FILTER", "--filter label=gitlab-go-executor.state="+string(state))
-		_ = exec.CommandContext(context.Background(), "sh", "-c", remove).Run()
+		removeLabelled("gitlab-go-executor.state=" + string(state))
 	}
+}
+
+// removeLabelled removes containers, networks and volumes.
+func removeLabelled(label string) {
+	remove := strings.ReplaceAll(`docker ps -aq FILTER | xargs -r docker rm -fv
+docker network ls -q FILTER | xargs -r docker network rm
+docker volume ls -q FILTER | xargs -r docker volume rm`, "FILTER", "--filter label="+label)
+	_ = exec.CommandContext(context.Background(), "sh", "-c", remove).Run()
 }

@@ -2,9 +2,43 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 )
+
+func (h *host) operatorLog() string {
+	h.t.Helper()
+	data, err := os.ReadFile(h.OperatorLog())
+	if err != nil {
+		h.t.Error(err)
+	}
+	return string(data)
+}
+
+// logLine is the line of the operator log that says this of a job.
+func (h *host) logLine(message string, j job) map[string]any {
+	h.t.Helper()
+	for text := range strings.Lines(h.operatorLog()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			h.t.Fatal(err)
+		}
+		if line["msg"] == message && line["job"] == fmtID(j) {
+			return line
+		}
+	}
+	h.t.Fatalf("the operator log does not say %q of job %s:\n%s", message, fmtID(j), h.operatorLog())
+	return nil
+}
+
+// endedWith checks what the operator is told of a job as a whole.
+func (h *host) endedWith(j job, outcome string) {
+	h.t.Helper()
+	if line := h.logLine("job ended", j); line["outcome"] != outcome {
+		h.t.Errorf("job %s ended with %v in the operator log, want %s: %v", fmtID(j), line["outcome"], outcome, line)
+	}
+}
 
 // Standard error of the stages is the job log, all but cleanup's, which is the Runner's own log.
 func TestWithoutAFileTheOperatorLogIsInTheRunnersLog(t *testing.T) {

@@ -26,6 +26,17 @@ func parityRunnerCases() []parityCase {
 		{"key": "PASSWORD", "value": "masked-secret-3", "masked": true},
 	}
 	cache := []job{{"key": "k-$CI_COMMIT_SHA", "paths": []string{"deps"}, "policy": "pull-push", "when": "on_success"}}
+	// The second job has another key, and falls back to the first one's.
+	fallback := func(key string) []job {
+		return []job{{"key": key, "fallback_keys": []string{"first"}, "paths": []string{"folder"}, "untracked": true, "policy": "pull-push", "when": "always"}}
+	}
+	flags := func(names ...string) []job {
+		var on []job
+		for _, name := range names {
+			on = append(on, variable(name, "true"))
+		}
+		return on
+	}
 	artifacts := []job{{
 		"name": "default", "paths": []string{"bin"}, "when": "always", "artifact_type": "archive", "artifact_format": "zip",
 	}}
@@ -56,6 +67,11 @@ func parityRunnerCases() []parityCase {
 		{name: "the cache keyword, pull only, without a cache", job: func(h *host) job {
 			return with(nil, shown("ls"))(h).with("cache", []job{{"key": "none", "paths": []string{"deps"}, "policy": "pull", "when": "on_success"}})
 		}},
+		{name: "the cache keyword, untracked files of a failed job, by a fallback key", first: func(h *host) []job {
+			return []job{with(nil, "mkdir folder; echo a > folder/a; echo b > b")(h).with("cache", fallback("first"))}
+		}, job: func(h *host) job {
+			return with([]job{variable("GIT_STRATEGY", "clone")}, shown("cat folder/a b"), "exit 1")(h).with("cache", fallback("second"))
+		}},
 		{name: "artifacts", job: func(h *host) job {
 			return with(nil, "mkdir bin; echo a > bin/app; echo '| made'")(h).with("artifacts", artifacts)
 		}},
@@ -75,6 +91,32 @@ func parityRunnerCases() []parityCase {
 		}},
 		{name: "script timeout variable", job: with([]job{variable("RUNNER_SCRIPT_TIMEOUT", "3s")}, "echo '| begun'; sleep 60")},
 		{name: "exit in the middle of several lines", job: with(nil, "echo '| one'", "exit 0", "echo '| two'")},
+		{name: "after_script that counts", job: func(h *host) job {
+			return with([]job{variable("AFTER_SCRIPT_IGNORE_ERRORS", "false")}, "true")(h).afterScript("exit 3")
+		}},
+		{name: "after_script out of its time", job: func(h *host) job {
+			return with([]job{variable("RUNNER_AFTER_SCRIPT_TIMEOUT", "3s")}, "true")(h).afterScript("echo '| begun'; sleep 60; echo '| ended'")
+		}},
+		{name: "a trace of the script", job: with([]job{variable("CI_DEBUG_TRACE", "true")}, "case $- in *x*) echo '| traced';; esac")},
+		{
+			name: "a trace of the script that the runner forbids", runner: "debug_trace_disabled = true\n",
+			job: with([]job{variable("CI_DEBUG_TRACE", "true")}, "case $- in *x*) echo '| traced';; esac", "echo '| ran'"),
+		},
+		{
+			name: "scripts and variables of the runner", runner: `environment = ["FROM_RUNNER=of the runner"]
+pre_get_sources_script = "echo '| before the sources'; ls README.md 2>/dev/null || echo '| none'"
+post_get_sources_script = "echo '| after the sources'; sed 's/^/| /' README.md"
+pre_build_script = "echo '| before the script'; A=1"
+post_build_script = "echo '| after the script'; echo \"| $A\""
+`, job: with(nil, `echo "| $FROM_RUNNER $A"; A=2`),
+		},
+		{name: "flags of scripts", job: with(flags("FF_ENABLE_BASH_EXIT_CODE_CHECK", "FF_USE_LEGACY_BASH_EVAL", "FF_POSIXLY_CORRECT_ESCAPES", "FF_SCRIPT_SECTIONS"),
+			"echo '| one'", "echo '| two'\necho '| three'", "false", "echo '| four'")},
+		{name: "flags of sources", job: with(append(flags("FF_GIT_URLS_WITHOUT_TOKENS", "FF_USE_GIT_NATIVE_CLONE", "FF_ENABLE_JOB_CLEANUP", "FF_USE_GIT_PROACTIVE_AUTH"),
+			variable("GIT_STRATEGY", "clone"), variable("GIT_CLONE_EXTRA_FLAGS", "--no-tags")), shown(tree, state, "git remote get-url origin | sed 's,//[^/]*/,//HOST/,'"))},
+		{name: "submodules with a depth and flags", job: with([]job{
+			variable("GIT_SUBMODULE_STRATEGY", "recursive"), variable("GIT_SUBMODULE_DEPTH", "1"), variable("GIT_SUBMODULE_UPDATE_FLAGS", "--jobs 2"), variable("GIT_SUBMODULE_FORCE_HTTPS", "false"),
+		}, shown(state, "git -C part rev-parse --is-shallow-repository"))},
 		{name: "set -u", job: with(nil, "set -u", "echo $NOSUCH")},
 	}
 }

@@ -5,10 +5,12 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"testing"
 )
 
 // settingsCases are about the keys of [runners.docker] that say what a job's containers may do and use.
-func settingsCases() []parityCase {
+func settingsCases(t *testing.T) []parityCase {
+	t.Helper()
 	script := func(image string, lines ...string) func(*host) job {
 		return func(h *host) job { return h.newJob(image, lines...) }
 	}
@@ -26,7 +28,7 @@ func settingsCases() []parityCase {
 		{name: "capabilities dropped", docker: "cap_drop = [\"CHOWN\", \"MKNOD\"]\n", job: script(busybox, capabilities)},
 		{name: "all capabilities dropped", docker: "cap_drop = [\"ALL\"]\n", job: script(jobImage, capabilities)},
 		{name: "capabilities added", docker: "cap_add = [\"NET_ADMIN\", \"CAP_SYS_ADMIN\"]\n", job: script(busybox, capabilities, shown("mount -t tmpfs none /mnt && echo mounted"))},
-		{name: "privileged", docker: "privileged = true\n", job: script(busybox, capabilities, shown("ls /dev | wc -l", "mkdir /m && mount -t tmpfs none /m && echo mounted"))},
+		{name: "privileged", docker: privileged(t), job: script(busybox, capabilities, shown("ls /dev | wc -l", "mkdir /m && mount -t tmpfs none /m && echo mounted"))},
 		{name: "privileged, for other images", docker: "privileged = true\nallowed_privileged_images = [\"docker:*\"]\n", job: script(busybox, capabilities)},
 		{name: "security options", docker: "security_opt = [\"no-new-privileges\", \"seccomp=unconfined\"]\n", job: script(busybox, capabilities)},
 		{name: "devices", docker: "devices = [\"/dev/fuse\", \"/dev/null:/dev/nothing:r\"]\ndevice_cgroup_rules = [\"c 10:* rmw\"]\n", job: script(busybox, shown(
@@ -34,6 +36,7 @@ func settingsCases() []parityCase {
 		{name: "ulimit", docker: "ulimit = { nofile = \"1000:2000\", core = \"0\" }\n", job: script(jobImage, shown("ulimit -Sn", "ulimit -Hn", "ulimit -c"))},
 		{name: "tmpfs", docker: "tmpfs = { \"/scratch\" = \"rw,noexec,size=1m\" }\n", job: script(busybox, shown("grep /scratch /proc/mounts", "dd if=/dev/zero of=/scratch/x bs=1M count=2 2>/dev/null || echo full"))},
 		{name: "domains", docker: "dns_search = [\"a.example.com\", \"b.example.com\"]\n", job: script(busybox, shown("grep search /etc/resolv.conf"))},
+		{name: "no domain at all", docker: "dns_search = [\"\"]\n", job: script(busybox, shown("grep 'search [a-z]' /etc/resolv.conf || echo none"))},
 		{name: "hostname", docker: "hostname = \"ci-host\"\n", job: script(busybox, shown("hostname", "cat /etc/hostname", "echo $HOSTNAME"))},
 		{name: "sysctls", docker: "sysctls = { \"net.core.somaxconn\" = \"777\", \"kernel.msgmax\" = \"8888\" }\n", job: script(busybox, shown("cat /proc/sys/net/core/somaxconn /proc/sys/kernel/msgmax"))},
 		{name: "more groups", docker: "group_add = [\"1234\", \"daemon\"]\n", job: script(jobImage, shown("id -G"))},
@@ -59,6 +62,16 @@ func settingsCases() []parityCase {
 			return h.newJob(busybox, shown("cat /proc/1/comm")).variable("FF_USE_INIT_WITH_DOCKER_EXECUTOR", "true")
 		}},
 		{name: "a cache that is not kept", docker: "disable_cache = true\n", job: script(userImage, shown("touch /cache/x && ls /cache", "grep -c ' /cache ' /proc/mounts"))},
+		{name: "a volume where a variable says", docker: "volumes = [\"/cache\", \"/etc/os-release:/mnt/$CI_PROJECT_PATH/$NAME:ro\"]\n", job: func(h *host) job {
+			return h.newJob(busybox, shown("ls -R /mnt", "echo x >/mnt/group/project/os")).variable("NAME", "os")
+		}},
+		{name: "volumes of the settings", docker: "volumes = [\"/cache\", \"/scratch\"]\n", job: func(h *host) job {
+			return h.newJob(userImage, shown("stat -c '%a %u %n' /scratch", "echo made >/scratch/x")).afterScript(shown("cat /scratch/x"))
+		}},
+		{name: "volumes of images", job: func(h *host) job {
+			j := h.newJob("", shown("grep -c ' /var/lib/redis ' /proc/mounts", "redis-cli -h db ping")).with("image", job{"name": redisImage, "entrypoint": []string{""}})
+			return j.with("services", []job{{"name": redisImage, "alias": "db"}})
+		}},
 		{name: "logs with labels", docker: "log_options = { labels = \"com.gitlab.gitlab-runner.job.id\" }\n", job: script(busybox, "echo '| ran'")},
 		{name: "an entrypoint that stays", docker: "disable_entrypoint_overwrite = true\n", job: func(h *host) job {
 			return h.newJob("", shown("env | grep -i entry")).with("image", job{"name": entrypoint, "entrypoint": []string{""}})

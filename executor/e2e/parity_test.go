@@ -3,7 +3,8 @@
 package e2e
 
 import (
-	"context"
+	"archive/zip"
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,21 +13,26 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/volume"
 )
 
 // parityCase is a job that is run by GitLab Runner's docker executor and by ours, with the same settings. Compared are the result, the
-// reason, the exit code, every line of the job's output that begins with "| ", and what is left.
+// reason, the exit code, every line of the job's output that begins with "| ", the artifacts, and what is left.
 type parityCase struct {
 	name   string
 	docker string // lines of [runners.docker], and of our [docker]
+	runner string // lines of [[runners]]
+	// sections are more of both Runners' config.toml; the name is the executor's.
+	sections func(executor string) string
 	// first are jobs that run before, on the same host; they have to succeed.
 	first func(h *host) []job
-	job   func(h *host) job
-	// differs says why the two do not agree, in the words of the README's table.
+	// elsewhere: the job runs on another host than the first ones.
+	elsewhere bool
+	job       func(h *host) job
+	// run runs the job, if more happens than that.
+	run func(h *host, j job) result
+	// shows is a line that the docker executor has to print: two jobs of which nothing works end the same.
+	shows string
+	// differs says why the two do not agree, in the words of docs/docker-executor.md.
 	differs string
 }
 
@@ -38,11 +44,14 @@ func shown(script ...string) string {
 // dockerHost is a runner host whose Runner uses its docker executor.
 func dockerHost(t *testing.T, g *gitlab, sha, lines string) *host {
 	t.Helper()
-	h := &host{t: t, gitlab: g, sha: sha, dir: t.TempDir()}
-	token := fmt.Sprintf("p%08d", nextJob.Add(1)) // the Runner labels what it makes with the first nine letters
+	// The Runner labels what it makes with the first nine letters of its token.
+	h := &host{t: t, gitlab: g, sha: sha, dir: t.TempDir(), runner: fmt.Sprintf("p%08d", nextJob.Add(1))}
 	base := "pull_policy = [\"never\"]\n"
 	if strings.Contains(lines, "pull_policy") {
 		base = ""
+	}
+	if !strings.Contains(lines, "volumes = ") {
+		base += "volumes = [\"/cache\"]\n"
 	}
 	h.write("config.toml", fmt.Sprintf(`[[runners]]
 name = "docker"
@@ -53,63 +62,70 @@ executor = "docker"
 enabled = true
 [runners.docker]
 helper_image = %q
-volumes = ["/cache"]
 %s%s
-`, g.URL, token, helperImage, base, lines))
-	t.Cleanup(func() { removeRunner(t, token) })
+`, g.URL, h.runner, helperImage, base, lines))
+	t.Cleanup(h.removeRunner)
 	return h
-}
-
-// removeRunner removes what a Runner of the docker executor keeps for its next job, and complains of containers.
-func removeRunner(t *testing.T, token string) {
-	t.Helper()
-	ctx := context.Background()
-	mine := filters.NewArgs(filters.Arg("label", "com.gitlab.gitlab-runner.runner.id="+token))
-	containers, err := dockerAPI.ContainerList(ctx, container.ListOptions{All: true, Filters: mine})
-	if err != nil {
-		t.Error(err)
-	}
-	for _, c := range containers {
-		t.Errorf("the docker executor left container %s", c.Names[0])
-		_ = dockerAPI.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
-	}
-	volumes, err := dockerAPI.VolumeList(ctx, volume.ListOptions{Filters: mine})
-	if err != nil {
-		t.Error(err)
-	}
-	for _, v := range volumes.Volumes {
-		if err := dockerAPI.VolumeRemove(ctx, v.Name, true); err != nil {
-			t.Error(err)
-		}
-	}
 }
 
 func TestJobsEndAsUnderTheDockerExecutor(t *testing.T) {
 	t.Parallel()
-	for _, c := range slices.Concat(parityCases(), parityRunnerCases(), parityImageCases(t), settingsCases(), serviceCases()) {
+	cases := slices.Concat(parityCases(), parityRunnerCases(), parityImageCases(t), settingsCases(t), serviceCases(), dockerCases(t), stopCases(), retryCases(), lfsCases(), bucketCases(t))
+	volumes := watchVolumes(t)
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			g := newGitLab(t)
 			sha := parityProject(t, g)
-			ours, oracle := hostOf(t, g, sha, c.docker), dockerHost(t, g, sha, c.docker)
+			ours, oracle := c.hosts(t, g, sha)
 			if c.first != nil {
 				for _, j := range c.first(ours) {
 					oracle.succeeded(oracle.run(j))
 					ours.succeeded(ours.run(j))
 				}
 			}
+			if c.elsewhere {
+				ours, oracle = c.hosts(t, g, ours.sha)
+			}
 			j := c.job(ours)
 			if j["image"].(job)["name"] == "" {
 				delete(j, "image")
 			}
-			want := oracle.run(j)
-			got := ours.run(j)
-			same := ending(got) == ending(want)
-			if same != (c.differs == "") {
-				t.Errorf("ours:\n%s\nthe docker executor:\n%s\nsaid to differ: %q\n\n%s\n\n%s", ending(got), ending(want), c.differs, got.Log, want.Log)
+			want, wantLog := c.ending(oracle, j)
+			volumes.checkNothingLeft(oracle)
+			got, gotLog := c.ending(ours, j)
+			volumes.checkNothingLeft(ours)
+			if same := got == want; same != (c.differs == "") {
+				t.Errorf("ours:\n%s\nthe docker executor:\n%s\nsaid to differ: %q\n\n%s\n\n%s", got, want, c.differs, gotLog, wantLog)
 			}
+			if !strings.Contains(want+"\n", c.shows+"\n") {
+				t.Errorf("the docker executor did not print %q:\n%s\n\n%s", c.shows, want, wantLog)
+			}
+			t.Logf("ours:\n%s", got)
 		})
 	}
+}
+
+// hosts are two that have seen no job of the case.
+func (c parityCase) hosts(t *testing.T, g *gitlab, sha string) (ours, oracle *host) {
+	t.Helper()
+	ours, oracle = hostOf(t, g, sha, c.docker), dockerHost(t, g, sha, c.docker)
+	if c.sections == nil {
+		c.sections = func(string) string { return "" }
+	}
+	ours.configure(c.runner, c.sections("custom"))
+	oracle.configure(c.runner, c.sections("docker"))
+	return ours, oracle
+}
+
+// ending runs the job and gives what is compared, and the job log.
+func (c parityCase) ending(h *host, j job) (compared, log string) {
+	run := (*host).run
+	if c.run != nil {
+		run = c.run
+	}
+	r := run(h, j)
+	return strings.Join(append(ending(r), h.gitlab.takeArtifacts(h.t, j)...), "\n"), r.Log
 }
 
 // parityProject has a submodule, for those who ask for it.
@@ -144,11 +160,31 @@ git rev-parse HEAD`
 
 var shownLine = regexp.MustCompile(`(?m)O (\| .*)$`)
 
-// ending is what is compared.
-func ending(r result) string {
+// ending is what is compared of a result.
+func ending(r result) []string {
 	lines := []string{fmt.Sprintf("%s %s %d", r.State, r.FailureReason, r.ExitCode)}
 	for _, found := range shownLine.FindAllStringSubmatch(r.Log, -1) {
 		lines = append(lines, found[1])
 	}
-	return strings.Join(lines, "\n")
+	return lines
+}
+
+// takeArtifacts lists the artifacts that a job has sent, and forgets them.
+func (g *gitlab) takeArtifacts(t *testing.T, j job) (list []string) {
+	t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	data, ok := g.zips[fmtID(j)]
+	delete(g.zips, fmtID(j))
+	if !ok {
+		return nil
+	}
+	archive, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range archive.File {
+		list = append(list, fmt.Sprintf("artifact %s %s %08x", file.Mode(), file.Name, file.CRC32))
+	}
+	return list
 }

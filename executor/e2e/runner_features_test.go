@@ -72,3 +72,32 @@ func TestOtherStepsOfThePayloadRunInTheBuildContainer(t *testing.T) {
 	h.failed(r, "script_failure", 9)
 	h.prints(r, "first")
 }
+
+// The Runner makes up a job of no project when it starts, where [runners.experimental.boot_verify] says so, and ends if that fails.
+func TestARunnerTriesItselfWhenItStarts(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "image = \""+jobImage+"\"\n")
+	j := h.newJob("", "go version | cut -d' ' -f1-2").with("git_info", job{}).with("job_info", job{"name": "boot-verify", "stage": "boot-verify"}).
+		with("variables", []job{variable("GIT_STRATEGY", "none"), variable("GIT_CHECKOUT", "false")})
+	delete(j, "image")
+	r := h.run(j)
+	h.succeeded(r)
+	h.prints(r, "go version")
+}
+
+func TestSourcesThatCannotBeHadAtOnceAreFetchedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "")
+	h.gitlab.failNext(1, sourceRequests)
+	again := h.newJob(busybox, "cat README.md").variable("GET_SOURCES_ATTEMPTS", "2").variable("FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY", "false")
+	r := h.run(again)
+	h.succeeded(r)
+	h.says(r, "Deleting tracked and untracked files")
+	h.prints(r, "hello")
+	h.endedWith(again, "success")
+
+	h.gitlab.failNext(1, sourceRequests)
+	once := h.newJob(busybox, "cat README.md")
+	h.failed(h.run(once), "script_failure", 128)
+	h.endedWith(once, "script_failed")
+}

@@ -26,16 +26,29 @@ func TestACanceledJobStillRunsItsAfterScript(t *testing.T) {
 	}
 }
 
+// child is a line of script that starts a process which tells when it is asked to end.
+const child = `sh -c 'trap "echo asked; exit 0" TERM; echo started; while :; do sleep 0.2; done'`
+
 func TestEachProcessOfACanceledJobIsAskedToEnd(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "")
-	child := `sh -c 'trap "echo asked; exit 0" TERM; echo started; while :; do sleep 0.2; done'`
 	r := h.start(h.newJob(busybox, child))
 	r.waitFor(started)
 	r.signal(syscall.SIGUSR1)
 	res := r.wait()
 	h.failed(res, "job_canceled", 0)
 	h.prints(res, "asked")
+}
+
+func TestAJobMayTellItsProcessesToEndItself(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, `stop_timeout = "1s"`)
+	r := h.start(h.newJob(busybox, child).variable("FF_USE_NATIVE_CONTAINER_STOP", "true"))
+	r.waitFor(started)
+	r.signal(syscall.SIGUSR1)
+	res := r.wait()
+	h.failed(res, "job_canceled", 0)
+	h.neverSays(res, "O asked\n")
 }
 
 func TestAProcessThatIgnoresItsEndIsKilled(t *testing.T) {
@@ -59,6 +72,16 @@ func TestAJobOutOfTimeLeavesNothing(t *testing.T) {
 	if log := h.operatorLog(); !strings.Contains(log, `"outcome":"timed_out"`) {
 		t.Errorf("the operator log does not say timed_out:\n%s", log)
 	}
+}
+
+func TestAScriptOutOfItsOwnTimeIsToldFromOneThatIsCanceled(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, `stop_timeout = "1s"`)
+	j := h.newJob(busybox, "echo started; sleep 200").afterScript("echo after").variable("RUNNER_SCRIPT_TIMEOUT", "4s")
+	res := h.run(j)
+	h.failed(res, "job_execution_timeout", 0)
+	h.prints(res, "after")
+	h.endedWith(j, "timed_out")
 }
 
 // An abort is what GitLab's "force cancel" and a deleted job come to; it may come at any moment.

@@ -61,7 +61,6 @@ func (h *host) smallDisk() {
 	h.t.Helper()
 	disk := filepath.Join(h.t.TempDir(), "disk")
 	for _, command := range [][]string{
-		{"mkdir", h.StateDir},
 		{"truncate", "-s", "60M", disk},
 		{"mkfs.ext4", "-q", disk},
 		{"mount", "-o", "loop", disk, h.StateDir},
