@@ -10,6 +10,7 @@ func NewNewImage(h Host) *Image { return &Image{host: h, mounter: mountByFsconfi
 var (
 	Relative     = relative
 	ImageContext = imageContext
+	Pour         = pour
 )
 
 // OpenFolder opens a folder that a job may have made.

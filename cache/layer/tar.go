@@ -23,6 +23,7 @@ type archive struct {
 	names  map[string]fs.FileMode // all so far: fs.ModeDir, or 0 for a file
 }
 
+// writeTar writes all of the tar but its end.
 func writeTar(ctx context.Context, w io.Writer, index []byte, files iter.Seq2[File, error]) error {
 	a := &archive{tar: tar.NewWriter(w), buf: make([]byte, 256<<10), names: map[string]fs.FileMode{Tree: fs.ModeDir}}
 	if err := a.tar.WriteHeader(&tar.Header{Name: Index, Mode: 0o444, Size: int64(len(index)), ModTime: time.Unix(0, 0)}); err != nil {
@@ -45,7 +46,7 @@ func writeTar(ctx context.Context, w io.Writer, index []byte, files iter.Seq2[Fi
 	if err := a.addFolders(); err != nil {
 		return err
 	}
-	return a.tar.Close()
+	return a.tar.Flush()
 }
 
 func (a *archive) add(f File) error {

@@ -50,7 +50,7 @@ func (h Host) Write(ctx context.Context, index []byte, files iter.Seq2[File, err
 	return info, h.publish(path, info.Digest)
 }
 
-// makeImage has sqfstar turn the tar that feed writes into an image at path, where nothing may be.
+// makeImage has sqfstar turn the tar that feed writes, all but its end, into an image at path, where nothing may be.
 func makeImage(ctx context.Context, path string, feed func(io.Writer) error) error {
 	running, kill := context.WithCancel(ctx)
 	defer kill()
@@ -67,11 +67,7 @@ func makeImage(ctx context.Context, path string, feed func(io.Writer) error) err
 	if err := t.start(); err != nil {
 		return err
 	}
-	buffered := bufio.NewWriterSize(stdin, 1<<20)
-	fed := feed(buffered)
-	if fed == nil {
-		fed = buffered.Flush()
-	}
+	fed := pour(stdin, feed)
 	broken := errors.Is(fed, syscall.EPIPE) // it has ended by itself, and says why
 	if fed != nil && !broken {
 		kill() // whatever it would still do is for nothing
@@ -85,6 +81,24 @@ func makeImage(ctx context.Context, path string, feed func(io.Writer) error) err
 		return fed
 	}
 	return ended
+}
+
+// tarEnd is the size of the two empty blocks that end a tar.
+const tarEnd = 2 * 512
+
+// pour writes what feed makes of a tar, and its end, of which sqfstar reads the first block and may be gone before the second.
+func pour(w io.Writer, feed func(io.Writer) error) error {
+	buffered := bufio.NewWriterSize(w, 1<<20)
+	if err := feed(buffered); err != nil {
+		return err
+	}
+	if err := buffered.Flush(); err != nil {
+		return err
+	}
+	if _, err := w.Write(make([]byte, tarEnd)); err != nil && !errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	return nil
 }
 
 // Places in a squashfs image (fs/squashfs/squashfs_fs.h): of the superblock, and of any inode.

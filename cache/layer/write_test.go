@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -152,6 +153,32 @@ func wantsNothing(t *testing.T, h layer.Host) {
 	t.Helper()
 	if entries, err := os.ReadDir(filepath.Join(h.Dir, "layers")); err != nil || len(entries) > 0 {
 		t.Errorf("left: %v, %v", entries, err)
+	}
+}
+
+// goneAfter is a pipe whose reader ends once it has so many bytes.
+type goneAfter int
+
+func (left *goneAfter) Write(p []byte) (int, error) {
+	if len(p) > int(*left) {
+		return 0, syscall.EPIPE
+	}
+	*left -= goneAfter(len(p))
+	return len(p), nil
+}
+
+// A host with much to do runs sqfstar to its end before the second block of the tar's end is written.
+func TestAReaderMayLeaveAtTheEndOfATarAndNotBefore(t *testing.T) {
+	t.Parallel()
+	for read, want := range map[int]error{1999: syscall.EPIPE, 2000: nil, 2512: nil, 4000: nil} {
+		left := goneAfter(read)
+		err := layer.Pour(&left, func(w io.Writer) error {
+			_, err := w.Write(make([]byte, 2000))
+			return err
+		})
+		if !errors.Is(err, want) {
+			t.Errorf("a reader of %d bytes: %v, want %v", read, err, want)
+		}
 	}
 }
 
