@@ -28,8 +28,8 @@ type process struct {
 const killed = -1
 
 // run starts the process as the leader of a group of its own, as Runner does (helpers/process/group_unix.go), and waits.
-// When ctx ends, the group gets SIGTERM; when kill is closed, or after killAfter, SIGKILL. An error means that it could
-// not be started.
+// When ctx ends, the group gets SIGTERM; when kill is closed, after killAfter, or when the process has ended and left
+// some of its group running, SIGKILL. An error means that it could not be started.
 func (p process) run(ctx context.Context, kill <-chan struct{}) (code int, err error) {
 	cmd := exec.Command(p.args[0], p.args[1:]...) //nolint:noctx // a context would kill the process, and only it
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.env, p.stdout, p.stderr
@@ -51,6 +51,8 @@ func (p process) run(ctx context.Context, kill <-chan struct{}) (code int, err e
 	defer grace.Stop()
 	select {
 	case err = <-ended:
+		// A child that was being started has not heard SIGTERM: a shell's handler is still the child's until it execs.
+		_ = syscall.Kill(group, syscall.SIGKILL)
 		return exitCode(cmd, err)
 	case <-kill:
 	case <-grace.C:
