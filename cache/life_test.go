@@ -53,15 +53,33 @@ func TestWhereNobodyWatchedHitsAreUnknown(t *testing.T) {
 	t.Parallel()
 	c := newCache(t)
 	compiled(t, c, request("1"), "a")
-	j := begin(t, c, request("2"))
-	if err := os.WriteFile(filepath.Join(WorkOf(j.dir).Dir, fmt.Sprintf(watchBegun, 1)), nil, 0o600); err != nil { // and was never ended
+	begun := begin(t, c, request("2"))
+	if err := os.WriteFile(filepath.Join(WorkOf(begun.dir).Dir, fmt.Sprintf(watchBegun, 1)), nil, 0o600); err != nil { // and was never ended
 		t.Fatal(err)
 	}
-	if saved := j.end(); saved.Build.Hit != nil || saved.Build.New == nil {
-		t.Errorf("%+v", saved.Build)
+	for what, j := range map[string]*testJob{"a watch that was not ended": begun, "no watch at all": begin(t, c, request("3"))} {
+		if saved := j.end(); saved.Build.Hit != nil || saved.Build.New == nil {
+			t.Errorf("%s: %+v", what, saved.Build)
+		}
 	}
-	if entries := journalOf(t, c, request("")); entries[0].Used != nil && entries[0].Job == "2" {
-		t.Error("and yet the journal says what was used")
+	for _, e := range journalOf(t, c, request("")) {
+		if e.Used != nil {
+			t.Errorf("and yet the journal says what job %s used", e.Job)
+		}
+	}
+}
+
+// A host may count no hits, and another one's kernel may be too old.
+func TestWhereNobodyWatchesNothingIsForgotten(t *testing.T) {
+	t.Parallel()
+	c := newCache(t)
+	compiled(t, c, request("0"), "kept")
+	for n := range 2 * mergeAt {
+		compiled(t, c, request(fmt.Sprint(n+1)), fmt.Sprint("n", n))
+		must(t, c.Tend(t.Context(), true))
+	}
+	if found, _ := sees(t, c, request("last"), "kept", "n0"); found != "keptn0" {
+		t.Errorf("left is %q", found)
 	}
 }
 
@@ -172,10 +190,12 @@ func TestAnotherHostFetchesWhatItLacks(t *testing.T) {
 func TestModesAreObeyed(t *testing.T) {
 	t.Parallel()
 	c := newCache(t)
-	compiled(t, c, request("1"), "a")
+	if saved := compiled(t, c, request("1"), "a"); saved.Reason != "" {
+		t.Errorf("not all was saved: %s", saved.Reason)
+	}
 	r := request("2")
 	r.Mode = NoSave
-	if saved := compiled(t, c, r, "b"); saved.Items != 0 || *saved.Build.New != 1 {
+	if saved := compiled(t, c, r, "b"); saved.Items != 0 || *saved.Build.New != 1 || saved.Reason != ReadOnly {
 		t.Errorf("read-only: %+v", saved)
 	}
 	if found, _ := sees(t, c, request("3"), "a", "b"); found != "a" {

@@ -65,13 +65,14 @@ func (c *Cache) Watch(dir, target string) (stop func() error, err error) {
 	}, nil
 }
 
-// used unites what the watched stages of a job saw; nil if one of them could not be watched to its end.
+// used unites what the watched stages of a job saw; nil if none was watched, or one of them not to its end: of what a job used without being watched, a
+// compaction would think that nobody uses it.
 func used(work layer.Work) (usage, error) {
 	if begun, err := filepath.Glob(filepath.Join(escapeGlob(work.Dir), "watch-*.begun")); err != nil || len(begun) > 0 {
 		return nil, err
 	}
 	ended, err := filepath.Glob(filepath.Join(escapeGlob(work.Dir), "watch-*.json"))
-	if err != nil {
+	if err != nil || len(ended) == 0 {
 		return nil, err
 	}
 	all := usage{}
