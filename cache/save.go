@@ -29,6 +29,7 @@ type Saved struct {
 	Seconds  float64        // in all, of which
 	Harvest  float64        // finding out what is new, and
 	Write    float64        // making it a layer and an entry
+	Reason   Reason         // why not all was saved; empty if it was
 	Problems []error        // what went wrong and cost no more than warmth
 }
 
@@ -58,6 +59,9 @@ func (c *Cache) Save(ctx context.Context, dir string, complete bool) (Saved, err
 	} else {
 		err = errors.Join(err, c.Discard(ctx, dir))
 	}
+	if err != nil {
+		saved.Reason = ReasonOf(err)
+	}
 	saved.Seconds = time.Since(began).Seconds()
 	return saved, err
 }
@@ -84,6 +88,9 @@ func (c *Cache) save(ctx context.Context, work layer.Work, complete bool) (Saved
 
 func (c *Cache) harvest(ctx context.Context, work layer.Work, p *plan, complete bool) (Saved, error) {
 	saved := Saved{Refused: map[string]int{}}
+	if p.Request.Mode == NoSave {
+		saved.Reason = ReadOnly
+	}
 	began := time.Now()
 	changes, err := c.driver.Changes(ctx, work, p.digests())
 	if err != nil {

@@ -165,9 +165,12 @@ func counts(of map[string]int) string {
 func (j *job) logCaches(row stats.Job, err error) {
 	line := j.log
 	if err != nil {
-		line = line.WithError(err).WithField("save_reason", cache.ReasonOf(err))
+		line = line.WithError(err)
 	}
 	fields := logrus.Fields{"cache_reason": row.CacheReason, "restore_seconds": row.Restore(), "save_seconds": row.Save()}
+	if row.SaveReason != "" {
+		fields["save_reason"] = row.SaveReason
+	}
 	if row.SavedBytes != nil {
 		fields["saved_bytes"] = *row.SavedBytes
 	}

@@ -223,8 +223,8 @@ func (j *job) saveCaches(ctx context.Context) {
 		if err := j.docker.End(ctx, id); err != nil {
 			err = cache.Because(cache.StillRunning, "it is not certain that the job's processes have ended: %w", err)
 			j.warnCaches("nothing is saved now: %v", err)
-			j.logCaches(record.Row, err)
 			j.noteUnsaved(err)
+			j.logCaches(j.store.get().Row, err)
 			return // cleanup removes the container, after which they have; the next prepare saves
 		}
 	}

@@ -94,7 +94,7 @@ const mostNames = 5000
 
 // noteSaved says what the job hit and added.
 func noteSaved(row *stats.Job, saved cache.Saved, sent sending, err error) {
-	row.SaveReason = string(cache.ReasonOf(err))
+	row.SaveReason = string(saved.Reason)
 	noteCounts(row, saved)
 	row.HarvestSeconds, row.WriteSeconds, row.UploadSeconds = &saved.Harvest, &saved.Write, &sent.Seconds
 	row.SavedBytes, row.UploadedBytes = &saved.Bytes, &sent.Bytes

@@ -27,8 +27,8 @@ func TestAuthorsSteerTheCaches(t *testing.T) {
 	}
 
 	g.change(map[string]string{"sum/ro.go": "package sum\n\nconst RO = 1\n"})
-	if _, f = g.ran(g.goJob("go build ./...").variable("GO_EXECUTOR_CACHE", "read-only")); f.Hit == 0 || f.New == 0 || f.Saved != 0 {
-		t.Errorf("read-only: %s", f)
+	if _, f = g.ran(g.goJob("go build ./...").variable("GO_EXECUTOR_CACHE", "read-only")); f.Hit == 0 || f.New == 0 || f.Saved != 0 || f.SaveReason != "read_only" {
+		t.Errorf("read-only: %s, save %s", f, f.SaveReason)
 	}
 	if _, f = g.ran(g.goJob("go build ./...")); f.New == 0 {
 		t.Errorf("a read-only job saved something: %s", f)
