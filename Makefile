@@ -102,12 +102,17 @@ bench-commits: bin/bench ## measure what fifty commits to caddy in a row cost, a
 .PHONY: bench-overhead
 bench-overhead: setup build test-runner ## measure a job that does nothing beside GitLab's docker executor (root, 5 minutes)
 	@GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
-		go test -count=1 -timeout 20m -tags parity,bench ./executor/e2e -run TestTimesOfATrivialJob -v | grep x
+		$(STATIC) go test -count=1 -timeout 20m -vet=off -tags parity,bench ./executor/e2e -run TestTimesOfATrivialJob -v | grep x
 
 .PHONY: bench-job
 bench-job: setup build test-runner test-stores ## measure a job that builds and vets GGE_BENCH_MODULE beside GitLab's docker executor (root, 10 minutes)
 	@GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
-		go test -count=1 -timeout 30m -tags parity,bench ./executor/e2e -run TestTimesOfAWarmJob -v | grep ' s$$'
+		$(STATIC) go test -count=1 -timeout 30m -vet=off -tags parity,bench ./executor/e2e -run TestTimesOfAWarmJob -v | grep ' s$$'
+
+.PHONY: bench-stats
+bench-stats: setup build test-runner ## measure what counting hits, the ledger and metrics cost a warm job of GGE_BENCH_MODULE (root, 10 minutes)
+	@GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
+		$(STATIC) go test -count=1 -timeout 30m -vet=off -tags parity,bench ./executor/e2e -run TestTimesOfCounting -v | grep ' s'
 
 .PHONY: test-parity
 test-parity: setup build test-runner test-stores test-registry ## run jobs under GitLab's docker executor and ours, and compare
