@@ -25,7 +25,7 @@ var cacheReasons = map[string]string{
 	"bug":               "An error came up that nobody has given a reason: please report it, with the lines of the operator log.",
 }
 
-// outcomes has the end of the sentence "the job ..." for each outcome.Outcome.
+// outcomes has the end of the sentence "The job ..." for each outcome.Outcome.
 var outcomes = map[string]string{
 	"success":       "succeeded",
 	"script_failed": "failed: one of its scripts did",
@@ -37,15 +37,20 @@ var outcomes = map[string]string{
 }
 
 // CacheReason says in a sentence what a cache_reason or save_reason means.
-func CacheReason(word string) string { return known(cacheReasons, word) }
+func CacheReason(word string) string {
+	switch text, ok := cacheReasons[word]; {
+	case ok:
+		return text
+	case word == "":
+		return "The job ended before anything was decided about its caches."
+	}
+	return "This release does not know the word."
+}
 
-// Outcome ends the sentence "the job ..." for an outcome.
-func Outcome(word string) string { return known(outcomes, word) }
-
-// known is for ledgers of newer releases too.
-func known(words map[string]string, word string) string {
-	if text, ok := words[word]; ok {
+// Outcome ends the sentence "The job ..." for an outcome.
+func Outcome(word string) string {
+	if text, ok := outcomes[word]; ok {
 		return text
 	}
-	return word
+	return "ended in a way that this release does not know"
 }

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -51,7 +52,8 @@ func TestEachWordOfTheLedgerHasASentence(t *testing.T) {
 			t.Errorf("%s has %d words, and there are sentences for %d", c.file, len(values), len(c.words))
 		}
 	}
-	if got := CacheReason("of_a_newer_release"); got != "of_a_newer_release" {
-		t.Errorf("a word that nobody knows: %q", got)
+	// Whatever is in the ledger of a newer release, what is said of it is ours.
+	if got := CacheReason("<b>newer") + Outcome("<b>newer"); strings.Contains(got, "newer") || CacheReason("") == CacheReason("<b>newer") {
+		t.Errorf("words that nobody knows: %q", got)
 	}
 }

@@ -2,6 +2,8 @@ package dashboard
 
 import (
 	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 )
 
 // What is known of the host, for the overview.
@@ -122,8 +124,11 @@ func terms(f Facts) []term {
 	case *h.Up:
 		list = append(list, term{Name: "Store's health", Cell: text("it answers")})
 	default:
-		list = append(list,
-			term{Name: "Store's health", Cell: cell{Text: clean(or(h.Reason, "it fails"), shortName), Note: cacheReasons[h.Reason]}},
+		health := text("it fails")
+		if h.Reason != "" {
+			health = cell{Text: clean(h.Reason, shortName), Note: stats.CacheReason(h.Reason)}
+		}
+		list = append(list, term{Name: "Store's health", Cell: health},
 			term{Name: "What it said", Cell: text(clean(or(h.Problem, unknown), longName))}, term{Name: "Fails since", Cell: moment(h.Since)})
 	}
 	list = append(list, term{Name: "Last answer", Cell: moment(h.Answered)}, term{Name: "Spool", Cell: text(spooled(f.Spool))})

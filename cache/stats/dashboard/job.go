@@ -145,7 +145,7 @@ func inGitLab(j *stats.Job) string {
 
 func cacheTerms(j *stats.Job) []term {
 	reason := text(clean(or(j.CacheReason, "none"), shortName))
-	reason.Note = cacheReasons[j.CacheReason]
+	reason.Note = stats.CacheReason(j.CacheReason)
 	base := cell{Text: "none", Note: "the job began with nothing"}
 	switch {
 	case j.BaseJob != "":
@@ -166,7 +166,7 @@ func cacheTerms(j *stats.Job) []term {
 		{Name: "Uploaded by it", Cell: text(sizeOf(j.UploadedBytes))},
 	}
 	if j.SaveReason != "" {
-		list = append(list, term{Name: "Not all was saved", Cell: cell{Text: clean(j.SaveReason, shortName), Note: cacheReasons[j.SaveReason]}})
+		list = append(list, term{Name: "Not all was saved", Cell: cell{Text: clean(j.SaveReason, shortName), Note: stats.CacheReason(j.SaveReason)}})
 	}
 	return list
 }

@@ -92,8 +92,8 @@ func (o *overview) fill(v view, f figures) error {
 	}
 	o.Charts = []chart{hitRates(slots, v.unit, step), savings(slots, v.unit, step)}
 	o.Lists = []section{
-		{"reasons", "Jobs by cache reason", "Why their caches were what they were.", barTable("Jobs by cache reason", "Cache reason", f.reasons, cacheReasons)},
-		{"outcomes", "Jobs by outcome", "How they ended.", barTable("Jobs by outcome", "Outcome", f.ends, outcomes)},
+		{"reasons", "Jobs by cache reason", "Why their caches were what they were.", barTable("Jobs by cache reason", "Cache reason", f.reasons, stats.CacheReason)},
+		{"outcomes", "Jobs by outcome", "How they ended.", barTable("Jobs by outcome", "Outcome", f.ends, ending)},
 	}
 	if v.project == "" {
 		o.Tables = append(o.Tables, section{"projects", "Projects", "Those with most jobs first.", projectTable(f.projects, v)})

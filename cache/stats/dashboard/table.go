@@ -43,7 +43,7 @@ func whole(s string) cell { return cell{Text: s, Whole: true} }
 func when(t time.Time) cell { return cell{Text: clock(t), Time: t} }
 
 // barTable shows how many jobs each group has.
-func barTable(caption, what string, totals []stats.Total, means map[string]string) table {
+func barTable(caption, what string, totals []stats.Total, means func(word string) string) table {
 	all := 0
 	for _, t := range totals {
 		all += t.Jobs
@@ -52,11 +52,14 @@ func barTable(caption, what string, totals []stats.Total, means map[string]strin
 	for _, t := range totals {
 		share := float64(t.Jobs) / float64(all)
 		list.Rows = append(list.Rows, row{
-			{Text: clean(or(t.Group, "none"), shortName), Note: means[t.Group]}, {Bar: pos(share)}, {Text: count(t.Jobs), Note: percent(&share)},
+			{Text: clean(or(t.Group, "none"), shortName), Note: means(t.Group)}, {Bar: pos(share)}, {Text: count(t.Jobs), Note: percent(&share)},
 		})
 	}
 	return list
 }
+
+// ending says what an outcome means.
+func ending(outcome string) string { return "The job " + stats.Outcome(outcome) + "." }
 
 // jobCell names a job and links to its page.
 func jobCell(root string, j *stats.Job) cell {

@@ -1,12 +1,6 @@
 package dashboard
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,52 +38,6 @@ func TestNamesAreCleaned(t *testing.T) {
 	} {
 		if got := clean(name, shortName); got != want {
 			t.Errorf("%q is shown as %q, want %q", name, got, want)
-		}
-	}
-}
-
-// constants are the words of a type that a file of another package declares.
-func constants(t *testing.T, file, of string) (words []string) {
-	t.Helper()
-	source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range ast.Preorder(source) {
-		value, ok := n.(*ast.ValueSpec)
-		if !ok || value.Type == nil {
-			continue
-		}
-		if name, ok := value.Type.(*ast.Ident); ok && name.Name == of {
-			word, err := strconv.Unquote(value.Values[0].(*ast.BasicLit).Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			words = append(words, word)
-		}
-	}
-	return words
-}
-
-func TestEachWordOfTheLedgerHasAMeaning(t *testing.T) {
-	t.Parallel()
-	for file, test := range map[string]struct {
-		of    string
-		means map[string]string
-	}{
-		"../../reason.go":                      {"Reason", cacheReasons},
-		"../../../executor/outcome/outcome.go": {"Outcome", outcomes},
-	} {
-		words := constants(t, file, test.of)
-		slices.Sort(words)
-		var known []string
-		for _, word := range slices.Sorted(maps.Keys(test.means)) {
-			if word != "" {
-				known = append(known, word)
-			}
-		}
-		if !slices.Equal(words, known) || len(words) < 5 {
-			t.Errorf("%s has %v\nwe know   %v", file, words, known)
 		}
 	}
 }

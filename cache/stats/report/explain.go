@@ -45,10 +45,7 @@ type Graphs interface {
 // Explain explains a job.
 func Explain(ctx context.Context, graphs Graphs, j stats.Job) (Explanation, error) {
 	e := Explanation{
-		Job: j, Ended: stats.Outcome(j.Outcome), Base: base(j), Journals: journals(j), Compiled: byModule(j), Saved: saved(j), Changed: []stats.Change{},
-	}
-	if e.Caches = stats.CacheReason(j.CacheReason); j.CacheReason == "" {
-		e.Caches = "The job ended before anything was decided about its caches."
+		Job: j, Ended: stats.Outcome(j.Outcome), Caches: stats.CacheReason(j.CacheReason), Base: base(j), Journals: journals(j), Compiled: byModule(j), Saved: saved(j), Changed: []stats.Change{},
 	}
 	if j.SaveReason != "" {
 		e.Saving = stats.CacheReason(j.SaveReason)
