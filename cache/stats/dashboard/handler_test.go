@@ -40,7 +40,7 @@ func TestWhereThereAreNoFiguresASentenceSaysWhy(t *testing.T) {
 			if page.status != test.status || !strings.Contains(read(elements(page.Node, "main", "")[0]), test.want) {
 				t.Errorf("%d: %s", page.status, read(page.Node))
 			}
-			if test.path == "/" && !strings.Contains(read(byID(t, page.Node, "store").Parent), "store_unreachable the store does not answer") {
+			if test.path == "/" && !strings.Contains(read(byID(t, page.Node, "store").Parent), "store_unreachable "+stats.CacheReason("store_unreachable")) {
 				t.Error("it does not say how the store does")
 			}
 		})
