@@ -93,17 +93,17 @@ func (c *Cache) restore(ctx context.Context, dir string, r Request) (Restored, e
 	return restored, nil
 }
 
-// leastRoom is what has to be free on the host for a job's caches, in bytes: a job that finds no space in them fails, and without
+// LeastRoom is what has to be free on the host for a job's caches, in bytes: a job that finds no space in them fails, and without
 // them it may not.
-const leastRoom = 256 << 20
+const LeastRoom = 256 << 20
 
 func (c *Cache) room() error {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(c.Dir, &stat); err != nil {
 		return fmt.Errorf("free space of %s: %w", c.Dir, err)
 	}
-	if free := stat.Bavail * uint64(stat.Bsize); free < leastRoom {
-		return Because(DiskFull, "%s has %s free, and a job's caches need %s: make space there, or lower max_size", c.Dir, humanize.Bytes(free), humanize.Bytes(leastRoom))
+	if free := stat.Bavail * uint64(stat.Bsize); free < LeastRoom {
+		return Because(DiskFull, "%s has %s free, and a job's caches need %s: make space there, or lower max_size", c.Dir, humanize.Bytes(free), humanize.Bytes(LeastRoom))
 	}
 	return nil
 }

@@ -144,8 +144,7 @@ func refusal(err error, fd int) error {
 	}
 	for _, cannot := range []error{unix.EINVAL, unix.ENODEV, unix.EPERM, unix.ENOSYS, unix.EOPNOTSUPP} {
 		if errors.Is(err, cannot) {
-			return fmt.Errorf("%w: an overlay needs Linux 5.10, CAP_SYS_ADMIN, and an upper folder on a filesystem like ext4 or xfs: %w",
-				ErrUnsupported, err)
+			return &Lack{"no overlay can be mounted", "an overlay needs Linux 5.10, CAP_SYS_ADMIN, and an upper folder on a filesystem like ext4 or xfs", err}
 		}
 	}
 	return err

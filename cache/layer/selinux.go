@@ -19,3 +19,6 @@ func imageContext(enforced bool) string {
 	}
 	return ""
 }
+
+// SELinux says whether SELinux is enforcing.
+func SELinux() bool { return enforced() }

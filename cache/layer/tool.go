@@ -36,7 +36,7 @@ func newTool(ctx context.Context, name string, args ...string) *tool {
 func (t *tool) start() error {
 	err := t.cmd.Start()
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("%w: install %s: %w", ErrUnsupported, packages[t.name], err)
+		return missing(t.name, err)
 	}
 	return err
 }

@@ -28,10 +28,10 @@ func (d *Image) Watch(w Work, target string, seen func(path string)) (stop func(
 	const flags = unix.FAN_CLASS_NOTIF | unix.FAN_CLOEXEC | unix.FAN_UNLIMITED_QUEUE | unix.FAN_NONBLOCK
 	fd, err := unix.FanotifyInit(flags, unix.O_RDONLY|unix.O_LARGEFILE|unix.O_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("%w: watching opens needs fanotify(7): %w", ErrUnsupported, err)
+		return nil, &Lack{"opens cannot be watched", "that needs fanotify(7) in the kernel, and CAP_SYS_ADMIN", err}
 	}
 	if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD|unix.FAN_MARK_FILESYSTEM, unix.FAN_OPEN, unix.AT_FDCWD, root); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: watching opens needs Linux 4.20: %w", ErrUnsupported, err), unix.Close(fd))
+		return nil, errors.Join(&Lack{"opens cannot be watched", "that needs Linux 4.20", err}, unix.Close(fd))
 	}
 	o := &opens{fd: fd, file: os.NewFile(uintptr(fd), "fanotify"), inside: []string{target, root}, seen: seen, ended: make(chan error, 1)}
 	go func() { o.ended <- o.read() }()
