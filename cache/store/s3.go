@@ -104,12 +104,12 @@ func (s *S3) place(ctx context.Context, put func() error) error {
 		err := s.explain(ctx, put())
 		if errors.Is(err, errDenied) && denials < s.bounds.attempts-1 {
 			denials++
-			err = &s3Error{nil, err.Error()}
+			err = &s3Error{problem: err.Error()}
 		}
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) { // of what? A server that says so is none of S3
-		err = &s3Error{nil, err.Error()}
+		err = &s3Error{problem: err.Error()}
 	}
 	return err
 }

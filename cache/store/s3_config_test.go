@@ -111,7 +111,7 @@ func TestABucketsServerIsTrustedByItsOwnCertificate(t *testing.T) {
 	cfg.ServerAddress, cfg.Insecure = strings.TrimPrefix(server.URL, "https://"), false
 	s := newS3(t, cfg)
 	s.Bounds(faultCall, faultStall, 1)
-	if err := s.Put(t.Context(), "a", nil); classOf(err) != passes || !strings.Contains(err.Error(), "see CACertificate in [cache.s3]") {
+	if err := s.Put(t.Context(), "a", nil); classOf(err) != passes || !strings.Contains(err.Error(), "CACertificate in [cache.s3]") {
 		t.Errorf("without: %v", err)
 	}
 	cfg.CACertificate = filepath.Join(t.TempDir(), "ca.pem")

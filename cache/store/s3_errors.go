@@ -13,14 +13,38 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// s3Error is what a server said, or why it could not be asked. Of the error that it was made of only the text is left, without secrets.
+// s3Error is what a server said, or why it could not be asked. Of the error that it was made of only texts are left, without secrets.
 type s3Error struct {
-	class error // ErrRefused, errDenied, fs.ErrNotExist, errNoUpload, or nil for what may pass
-	text  string
+	class   error // ErrRefused, errDenied, fs.ErrNotExist, errNoUpload, or nil for what may pass
+	problem string
+	remedy  string // what an administrator can do; may be empty
+	said    string // by the server, where the problem is our reading of it
 }
 
 // Error implements error.
-func (e *s3Error) Error() string { return e.text }
+func (e *s3Error) Error() string {
+	text := e.problem
+	if e.remedy != "" {
+		text += ": " + e.remedy
+	}
+	return text + e.quote()
+}
+
+func (e *s3Error) quote() string {
+	if e.said == "" {
+		return ""
+	}
+	return " (the server says " + e.said + ")"
+}
+
+// Explain gives of an error of a Store what is the matter, and by itself what an administrator can do; that is empty where it is not known.
+func Explain(err error) (problem, remedy string) {
+	var e *s3Error
+	if !errors.As(err, &e) {
+		return err.Error(), ""
+	}
+	return e.problem + e.quote(), e.remedy
+}
 
 // Unwrap gives the class.
 func (e *s3Error) Unwrap() error { return e.class }
@@ -43,7 +67,7 @@ func (s *S3) explain(ctx context.Context, err error) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return &s3Error{nil, s.clean(err.Error()) + s.advice.unanswered(err)}
+		return &s3Error{problem: s.clean(err.Error()), remedy: s.advice.unanswered(err)}
 	}
 	said := answer.Error()
 	if answer.Code != "" {
@@ -52,18 +76,19 @@ func (s *S3) explain(ctx context.Context, err error) error {
 	said = s.clean(said)
 	switch answer.Code {
 	case minio.NoSuchKey:
-		return &s3Error{fs.ErrNotExist, said}
+		return &s3Error{class: fs.ErrNotExist, problem: said}
 	case minio.NoSuchUpload:
-		return &s3Error{errNoUpload, said}
+		return &s3Error{class: errNoUpload, problem: said}
 	}
-	advice, class := s.advice.refused(answer), ErrRefused
-	if advice == "" {
-		return &s3Error{nil, said}
+	problem, remedy := s.advice.refused(answer)
+	if problem == "" {
+		return &s3Error{problem: said}
 	}
+	class := ErrRefused
 	if answer.Code == minio.AccessDenied {
 		class = errDenied
 	}
-	return &s3Error{class, fmt.Sprintf("%v: %s (the server says %s)", ErrRefused, advice, said)}
+	return &s3Error{class: class, problem: ErrRefused.Error() + ": " + problem, remedy: remedy, said: said}
 }
 
 // longestAnswer is how much of an answer is told, in bytes: where a proxy answers, it is a page of HTML.
@@ -85,35 +110,35 @@ type advice struct {
 	credentials    string // where they come from
 }
 
-// refused gives the advice for an answer, or nothing if the answer may be another one soon. A status without a code is the answer to a HEAD, or one
-// of a proxy.
-func (a advice) refused(answer minio.ErrorResponse) string {
+// refused gives the problem and the advice for an answer, or nothing if the answer may be another one soon. A status without a code is the
+// answer to a HEAD, or one of a proxy.
+func (a advice) refused(answer minio.ErrorResponse) (problem, remedy string) {
 	code := answer.Code
 	switch {
 	case code == minio.NoSuchBucket, code == minio.InvalidBucketName:
-		return fmt.Sprintf("there is no bucket %q at %s: create it, or correct BucketName or ServerAddress in [cache.s3]", a.bucket, a.server)
+		return fmt.Sprintf("there is no bucket %q at %s", a.bucket, a.server), "create it, or correct BucketName or ServerAddress in [cache.s3]"
 	case code == minio.InvalidAccessKeyID, code == "XAdminUserNotFound": // the latter is versitygw's word
-		return fmt.Sprintf("%s does not know the access key: correct AccessKey in [cache.s3]; it comes from %s", a.server, a.credentials)
+		return a.server + " does not know the access key", "correct AccessKey in [cache.s3]; it comes from " + a.credentials
 	case code == minio.SignatureDoesNotMatch:
-		return "the secret key is not that of the access key: correct SecretKey in [cache.s3]; it comes from " + a.credentials
+		return "the secret key is not that of the access key", "correct SecretKey in [cache.s3]; it comes from " + a.credentials
 	case code == "ExpiredToken", code == "ExpiredTokenException", code == "InvalidToken", code == "InvalidTokenId":
-		return "the session token is not valid, or no longer: correct SessionToken in [cache.s3]; it comes from " + a.credentials
+		return "the session token is not valid, or no longer", "correct SessionToken in [cache.s3]; it comes from " + a.credentials
 	case code == minio.RequestTimeTooSkewed:
-		return fmt.Sprintf("the clock of this host and that of %s differ: correct the one that is wrong", a.server)
+		return fmt.Sprintf("the clock of this host and that of %s differ", a.server), "correct the one that is wrong"
 	case regional(code), answer.StatusCode == http.StatusMovedPermanently:
-		return a.region(answer.Region)
+		return fmt.Sprintf("the bucket %q is in another region", a.bucket), a.region(answer.Region)
 	case strings.Contains(code, "KMS"), code == "ServerSideEncryptionConfigurationNotFoundError", strings.Contains(answer.Message, "KMS"):
-		return "it cannot encrypt as it is told: correct ServerSideEncryption or ServerSideEncryptionKeyID in [cache.s3]"
+		return "it cannot encrypt as it is told", "correct ServerSideEncryption or ServerSideEncryptionKeyID in [cache.s3]"
 	case full(code), answer.StatusCode == http.StatusInsufficientStorage:
-		return fmt.Sprintf("the bucket %q or its server is full: raise its quota, or remove objects", a.bucket)
+		return fmt.Sprintf("the bucket %q or its server is full", a.bucket), "raise its quota, or remove objects"
 	case code == minio.NotImplemented, code == minio.MethodNotAllowed, answer.StatusCode == http.StatusNotImplemented,
 		answer.StatusCode == http.StatusMethodNotAllowed:
-		return fmt.Sprintf("%s lacks what is asked of it: see that ServerAddress in [cache.s3] is that of an S3 server, and set BucketLocation", a.server)
+		return a.server + " lacks what is asked of it", "see that ServerAddress in [cache.s3] is that of an S3 server, and set BucketLocation"
 	case answer.StatusCode == http.StatusForbidden, answer.StatusCode == http.StatusUnauthorized, code == minio.AccessDenied, code == minio.AllAccessDisabled:
-		return fmt.Sprintf("it denies access to the bucket %q: allow GetObject, PutObject, DeleteObject, AbortMultipartUpload and ListBucket "+
-			"to the owner of the access key, or correct AccessKey and BucketName in [cache.s3]; the key comes from %s", a.bucket, a.credentials)
+		return fmt.Sprintf("it denies access to the bucket %q", a.bucket), "allow GetObject, PutObject, DeleteObject, AbortMultipartUpload and ListBucket " +
+			"to the owner of the access key, or correct AccessKey and BucketName in [cache.s3]; the key comes from " + a.credentials
 	default:
-		return ""
+		return "", ""
 	}
 }
 
@@ -133,9 +158,9 @@ func full(code string) bool {
 
 func (a advice) region(expected string) string {
 	if expected != "" && expected != a.location {
-		return fmt.Sprintf("the bucket %q is in another region: set BucketLocation in [cache.s3] to %.40q", a.bucket, expected)
+		return fmt.Sprintf("set BucketLocation in [cache.s3] to %.40q", expected)
 	}
-	return fmt.Sprintf("the bucket %q is in another region: correct BucketLocation in [cache.s3], or ServerAddress", a.bucket)
+	return "correct BucketLocation in [cache.s3], or ServerAddress"
 }
 
 // unanswered is what to look at when there is no answer that S3 would give; nothing if that may pass by itself.
@@ -146,13 +171,13 @@ func (a advice) unanswered(err error) string {
 	var none noCredentials
 	switch {
 	case errors.As(err, &none):
-		return ": no credentials from " + a.credentials + ": set AccessKey and SecretKey in [cache.s3]"
+		return "no credentials from " + a.credentials + ": set AccessKey and SecretKey in [cache.s3]"
 	case errors.As(err, &unknown):
-		return ": see CACertificate in [cache.s3]"
+		return "name with CACertificate in [cache.s3] a PEM file of the authority that signed the server's certificate"
 	case errors.As(err, &host), errors.As(err, &invalid):
-		return ": see ServerAddress in [cache.s3], and the server's certificate"
+		return "see ServerAddress in [cache.s3], and the server's certificate"
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"): // net/http has no value for it
-		return ": see ServerAddress in [cache.s3], or set Insecure"
+		return "see ServerAddress in [cache.s3], or set Insecure"
 	default:
 		return ""
 	}

@@ -135,6 +135,23 @@ func WrongBytes(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	_, _ = w.Write(bytes.Repeat([]byte("x"), len(recorded(w, r, next))))
 }
 
+// Ahead has the server's clock be ahead, or behind, as far as its answers tell.
+func Ahead(by time.Duration) Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		w.Header().Set("Date", time.Now().Add(by).UTC().Format(http.TimeFormat))
+		next.ServeHTTP(later{w}, r)
+	}
+}
+
+// later keeps the date that was set first.
+type later struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (l later) WriteHeader(status int) {
+	l.Header()["Date"] = l.Header()["Date"][:1]
+	l.ResponseWriter.WriteHeader(status)
+}
+
 // recorded gives the body of an answer whose head is sent.
 func recorded(w http.ResponseWriter, r *http.Request, next http.Handler) []byte {
 	whole := httptest.NewRecorder()
