@@ -76,9 +76,9 @@ func (c *Client) state(ctx context.Context, id string) (*container.State, error)
 	return got.State, nil
 }
 
-// stopSlack is what the daemon may take to stop a container beyond the time that the container's processes have. With the
+// StopSlack is what the daemon may take to stop a container beyond the time that the container's processes have. With the
 // default stop_timeout it leaves a Runner's graceful_kill_timeout of 60 s alone.
-const stopSlack = 20 * time.Second
+const StopSlack = 20 * time.Second
 
 // Stop ends all processes of a container and leaves the container: SIGTERM to every process, SIGKILL after grace. It works
 // on a context of its own, as it is called when ctx has ended. The kernel gives SIGTERM to a container's first process
@@ -88,7 +88,7 @@ func (c *Client) Stop(ctx context.Context, id string, grace time.Duration) error
 	if grace > 0 && !c.NativeStop {
 		c.terminateAll(ctx, id)
 	}
-	ctx, cancel := bounded(ctx, grace+stopSlack, "the end of a container's processes")
+	ctx, cancel := bounded(ctx, grace+StopSlack, "the end of a container's processes")
 	defer cancel()
 	seconds := int(grace.Seconds())
 	err := c.api.ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds})
