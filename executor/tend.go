@@ -33,11 +33,14 @@ func (j *job) openCaches(ctx context.Context) *cache.Cache {
 	return cache.Open(ctx, o)
 }
 
-// served says whether serve runs on this host. A lock that cannot even be tried is nobody's: better two who send than none.
-func (j *job) served(ctx context.Context) bool {
+// served says whether serve runs on this host.
+func (j *job) served(ctx context.Context) bool { return Serves(ctx, string(j.tree)) }
+
+// Serves says whether serve runs for a state directory. A lock that cannot even be tried is nobody's: better two who send than none.
+func Serves(ctx context.Context, stateDir string) bool {
 	now, cancel := context.WithTimeout(ctx, time.Millisecond)
 	defer cancel()
-	unlock, err := flock.Lock(now, j.tree.serving(), flock.Shared)
+	unlock, err := flock.Lock(now, tree(stateDir).serving(), flock.Shared)
 	if err != nil {
 		return errors.Is(err, context.DeadlineExceeded)
 	}

@@ -57,6 +57,7 @@ func newRootCommand() *cobra.Command {
 	config := root.PersistentFlags().String("config", defaultConfig, "settings file")
 	root.AddGroup(&cobra.Group{ID: groupStages, Title: "Stages of a job, called by GitLab Runner:"})
 	root.AddCommand(newStageCommands(config)...)
-	root.AddCommand(newTryCommand(config), newPruneCommand(config), newServeCommand(config), newStatsCommand(config), newImportCommand(config), newVersionCommand(), newInsideCommand())
+	root.AddCommand(newTryCommand(config), newPruneCommand(config), newServeCommand(config), newStatsCommand(config), newDoctorCommand(config), newImportCommand(config),
+		newVersionCommand(), newInsideCommand())
 	return root
 }
