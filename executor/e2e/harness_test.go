@@ -97,7 +97,7 @@ func (h *host) configure(lines, sections string) {
 	h.write("config.toml", strings.Replace(string(config), "[[runners]]\n", "[[runners]]\n"+lines, 1)+sections)
 }
 
-// runnerConfig is the stanza of the README.
+// runnerConfig is the stanza of docs/administrator.md.
 func (h *host) runnerConfig() string {
 	stage := func(name string) string {
 		return fmt.Sprintf("%s_exec = %q\n%s_args = [\"--config\", %q, %q]\n", name, executorBin, name, filepath.Join(h.dir, "settings.toml"), name)
