@@ -34,15 +34,8 @@ type fault struct {
 
 func newGitLab(t *testing.T) *gitlab {
 	t.Helper()
-	core, err := exec.Command("git", "--exec-path").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := &gitlab{dir: t.TempDir(), zips: map[string][]byte{}, large: map[string]string{}}
-	git := &cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + g.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
-	}
+	git := gitServer(t, g.dir)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v4/jobs/{id}/artifacts", g.upload)
 	mux.HandleFunc("GET /api/v4/jobs/{id}/artifacts", g.download)
@@ -58,15 +51,34 @@ func newGitLab(t *testing.T) *gitlab {
 		}
 		git.ServeHTTP(w, r)
 	})
+	g.URL = serveOnBridge(t, g.faulty(mux))
+	return g
+}
+
+// gitServer is git's own HTTP server for the repositories in a folder.
+func gitServer(t *testing.T, dir string) http.Handler {
+	t.Helper()
+	core, err := exec.Command("git", "--exec-path").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &cgi.Handler{
+		Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"),
+		Env:  []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
+	}
+}
+
+// serveOnBridge answers where containers reach it, until the test ends.
+func serveOnBridge(t *testing.T, handler http.Handler) (url string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", bridge+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: g.faulty(mux)}}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler}}
 	server.Start()
 	t.Cleanup(server.Close)
-	g.URL = server.URL
-	return g
+	return server.URL
 }
 
 // failNext has the next requests of a kind answered as by a GitLab that is being restarted.
