@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -22,14 +23,24 @@ import (
 // <action>-a and the output <hash>-d that it names, which several items may share.
 func Build() Kind { return build{} }
 
-type build struct{}
+// build is also the kind of a tool that keeps a cache like Go's, see Named.
+type build struct {
+	extra string // the name of an extra cache; empty for Go's own
+}
 
 // buildTime is the time of all files of a layer: an entry older than an hour is stamped anew when it is used, which on an overlay
 // copies the whole file, and one older than five days is deleted (markUsed and Trim in cmd/go/internal/cache). Nothing from the
 // future is.
 var buildTime = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func (build) Name() string { return "build" }
+func (b build) Name() string { return cmp.Or(b.extra, "build") }
+
+func (b build) Counts(c Class) bool {
+	if b.extra != "" {
+		return c == OtherRun
+	}
+	return c == Package
+}
 
 // trimFile tells when the cache was trimmed last. If it is missing, or older than a day, Go walks the cache and deletes.
 const trimFile = "trim.txt"
@@ -156,6 +167,10 @@ func executable(root *os.Root, hash string) (string, error) {
 
 func (build) Files(root *os.Root, items []Item) iter.Seq2[layer.File, error] {
 	return func(yield func(layer.File, error) bool) {
+		if i := slices.IndexFunc(items, func(i Item) bool { return !isHash(i.ID) || !isHash(i.Detail) }); i >= 0 {
+			yield(layer.File{}, fmt.Errorf("%q with %q is no entry of a build cache", items[i].ID, items[i].Detail)) // as a forged index may say
+			return
+		}
 		for _, name := range entryFiles(items) {
 			file, err := buildFile(root, name)
 			if !yield(file, err) || err != nil {

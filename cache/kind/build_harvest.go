@@ -2,6 +2,7 @@ package kind
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,7 +17,7 @@ import (
 
 // Harvest reads the changed entries, then the outputs that they name. An output is hashed even where the base has it: a job can put a
 // symbolic link in the place of a folder of the base, and then none of its files has changed.
-func (build) Harvest(ctx context.Context, in Input) (Harvest, error) {
+func (b build) Harvest(ctx context.Context, in Input) (Harvest, error) {
 	h := Harvest{Refused: tally{}}
 	actions, err := readActions(ctx, in, h.Refused)
 	if err != nil {
@@ -25,35 +26,35 @@ func (build) Harvest(ctx context.Context, in Input) (Harvest, error) {
 	actions = slices.DeleteFunc(actions, func(a action) bool {
 		item, known := in.Known[a.id]
 		same := known && item.Detail == a.output
-		if same && item.Class == Package && a.written {
+		if same && b.Counts(item.Class) && a.written {
 			h.New = append(h.New, a.id)
 		}
 		return same
 	})
-	outputs, err := readOutputs(ctx, in.Root, actions)
+	outputs, err := b.readOutputs(ctx, in.Root, actions)
 	if err != nil {
 		return Harvest{}, err
 	}
-	h.accept(actions, outputs)
+	b.accept(&h, actions, outputs, min(cmp.Or(in.MaxSize, maxTotal), maxTotal))
 	slices.Sort(h.New)
 	slices.Sort(h.Compiled)
 	return h, nil
 }
 
-// accept decides about entries whose outputs have been read. A compile run makes just one entry with a package archive: Go
+// accept decides about entries whose outputs have been read, up to limit bytes. A compile run makes just one entry with a package archive: Go
 // caches the archive once it is whole (updateBuildID in cmd/go/internal/work), and of the other things that it caches for a package, such as
 // what was printed, facts for vet and generated sources, none is an archive. So archives are what "compiled" counts.
-func (h *Harvest) accept(actions []action, outputs map[string]*output) {
+func (b build) accept(h *Harvest, actions []action, outputs map[string]*output, limit int64) {
 	refused := tally(h.Refused)
 	owned := map[string]bool{}
 	var total int64
 	for _, a := range actions {
 		out := outputs[a.output]
-		if out.class == Package {
+		if b.Counts(out.class) {
 			h.New = append(h.New, a.id)
-			if out.pkg != "" {
-				h.Compiled = append(h.Compiled, out.pkg)
-			}
+		}
+		if out.pkg != "" {
+			h.Compiled = append(h.Compiled, out.pkg)
 		}
 		size := int64(actionSize)
 		if !owned[a.output] {
@@ -62,7 +63,7 @@ func (h *Harvest) accept(actions []action, outputs map[string]*output) {
 		err := out.refused
 		switch {
 		case err != nil:
-		case out.size != a.size, total+size > maxTotal:
+		case out.size != a.size, total+size > limit:
 			err = refusal(RefusedSize)
 		}
 		if err != nil {
@@ -168,7 +169,7 @@ type output struct {
 }
 
 // readOutputs reads what the entries name, each once.
-func readOutputs(ctx context.Context, root *os.Root, actions []action) (map[string]*output, error) {
+func (b build) readOutputs(ctx context.Context, root *os.Root, actions []action) (map[string]*output, error) {
 	outputs := map[string]*output{}
 	var hashes []string
 	for _, a := range actions {
@@ -179,7 +180,7 @@ func readOutputs(ctx context.Context, root *os.Root, actions []action) (map[stri
 	}
 	return outputs, each(ctx, len(hashes), func(ctx context.Context, i int) error {
 		out := outputs[hashes[i]]
-		err := out.read(ctx, root, hashes[i])
+		err := out.read(ctx, root, hashes[i], b.classOf)
 		var r refusal
 		if errors.As(err, &r) {
 			out.refused, err = r, nil
@@ -189,7 +190,7 @@ func readOutputs(ctx context.Context, root *os.Root, actions []action) (map[stri
 }
 
 // read tells what the output is, and refuses it unless its content hashes to its name.
-func (o *output) read(ctx context.Context, root *os.Root, hash string) error {
+func (o *output) read(ctx context.Context, root *os.Root, hash string, classOf func(start []byte) Class) error {
 	name := outputFile(hash)
 	info, err := root.Lstat(name)
 	if err != nil {
@@ -235,9 +236,11 @@ func (o *output) read(ctx context.Context, root *os.Root, hash string) error {
 }
 
 // classOf knows outputs by how they begin: archives (cmd/internal/archive), indexes of any version (cmd/go/internal/modindex) and
-// logs of what a test opened (testlogMagic in cmd/go/internal/test).
-func classOf(start []byte) Class {
+// logs of what a test opened (testlogMagic in cmd/go/internal/test). What a tool keeps is none of these, whatever it looks like.
+func (b build) classOf(start []byte) Class {
 	switch {
+	case b.extra != "":
+		return OtherRun
 	case bytes.HasPrefix(start, []byte("!<arch>\n")):
 		return Package
 	case bytes.HasPrefix(start, []byte("go index v")):

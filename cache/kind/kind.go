@@ -14,6 +14,8 @@ import (
 // called by several goroutines.
 type Kind interface {
 	Name() string
+	// Counts says whether hits are counted by the items of a class.
+	Counts(Class) bool
 	// Prepare makes in dir, the kind's folder in a job's mount, what the tool expects to find or must not find stale. Every
 	// folder is open to any user.
 	Prepare(dir string) error
@@ -49,7 +51,7 @@ const (
 	Package  Class = "package"  // build: a compiled package, which is what "compiled" counts
 	TestLog  Class = "testlog"  // build: what a test read, see go help test
 	Index    Class = "index"    // build: a module or package index
-	OtherRun Class = "other"    // build: anything else, such as what vet found out or a test printed
+	OtherRun Class = "other"    // build: anything else, such as what vet found out or a test printed; a tool's: all that is there
 )
 
 // Input is what a harvest works on.
@@ -58,6 +60,7 @@ type Input struct {
 	Changed []string        // files that the job made or changed, slash-separated below Root, sorted; hostile names
 	Known   map[string]Item // what the base has, by ID
 	Sums    Sums            // the go.sum lines as get_sources left them
+	MaxSize int64           // bytes that are accepted of a tool's cache; 0 is as much as of any other
 }
 
 // Sums is what go.sum files say: "module version" or "module version/go.mod" → "h1:…", several if they disagree.
@@ -66,7 +69,7 @@ type Sums map[string][]string
 // Harvest is what is worth saving of a job's changes.
 type Harvest struct {
 	Items []Item   // accepted and not yet known, sorted by ID
-	New   []string // IDs of all that the job fetched (modules: any file of the version) or compiled (build: class Package), accepted or not, sorted
+	New   []string // IDs of all that the job fetched (modules: any file of the version) or made (of the classes that count), accepted or not, sorted
 	// Compiled are the packages of New by their import paths, programs by their folders, sorted, as far as they can be told; a package that was compiled in
 	// several ways comes several times. The job says so: for people, not to be relied on.
 	Compiled []string

@@ -33,6 +33,8 @@ const toolchain = "golang.org/toolchain"
 
 func (modules) Name() string { return "modules" }
 
+func (modules) Counts(c Class) bool { return c == Module || c == ModFile }
+
 func (modules) Prepare(dir string) error {
 	root, err := openFolders(dir, "cache", "cache/download")
 	if err != nil {
