@@ -86,14 +86,14 @@ type Request struct {
 	Graph     string    `json:"graph"`   // the graph hash; empty if there is none
 	Modules   []string  `json:"modules"` // that the graph names: path@version
 	Sums      kind.Sums `json:"sums"`
-	Kinds     []string  `json:"kinds"`
+	Kinds     []string  `json:"kinds"` // those of Kinds, and tools' caches, see kind.Named
 	Mode      Mode      `json:"mode"`
+	// MaxSizes are the bytes that the job may add to a tool's cache, by kind; those that are not there have no limit of their own.
+	MaxSizes map[string]int64 `json:"max_sizes,omitempty"`
 }
 
-// kinds are all that there are, by name.
-var kinds = map[string]kind.Kind{kind.Modules().Name(): kind.Modules(), kind.Build().Name(): kind.Build()}
-
-// Kinds are the names of all kinds.
+// Kinds are the names of the kinds that hold Go's own caches. What other kinds there are is for those who make requests to say: a journal, a plan or a mark of
+// a pool that grew names a kind that nobody asks for any more, and is taken care of all the same.
 func Kinds() []string { return []string{kind.Modules().Name(), kind.Build().Name()} }
 
 func (r Request) check() error {
@@ -110,8 +110,8 @@ func (r Request) check() error {
 		problems = append(problems, Because(Bug, "%q is no graph hash", r.Graph))
 	}
 	for _, name := range r.Kinds {
-		if kinds[name] == nil {
-			problems = append(problems, Because(Bug, "%q is no kind of cache; known: %v", name, Kinds()))
+		if kind.Named(name) == nil {
+			problems = append(problems, Because(Bug, "%q can be no kind of cache", name))
 		}
 	}
 	return errors.Join(problems...)

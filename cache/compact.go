@@ -209,7 +209,7 @@ func superfluous(entries []Entry) (keys []string) {
 	counts := map[string]bool{}
 	spoken := map[string]int{}
 	for _, e := range entries {
-		if e.Used != nil && spoken[e.Speaker] < wordsKept && entries[0].Created.Sub(e.Created) < wordsFor {
+		if e.Used != nil && spoken[e.Speaker] < wordsKept && entries[0].Created.Sub(e.Created) < countsFor(e.Speaker) {
 			spoken[e.Speaker]++
 			counts[e.Key] = true
 		}

@@ -294,7 +294,7 @@ func TestHitsAreWhatTheBaseHeldAndTheJobOpened(t *testing.T) {
 		{held: held{FromStore: true}, items: []kind.Item{item("both", kind.Package), item("store", kind.Package), item("idle", kind.Package), item("again", kind.Package)}},
 	}
 	opened := map[string]bool{"host": true, "both": true, "store": true, "log": true, "again": true, "elsewhere": true}
-	host, store, available := hits(base, opened, []string{"again", "new"}, isPackage)
+	host, store, available := hits(base, opened, []string{"again", "new"}, kind.Build().Counts)
 	if host != 2 || store != 1 || available != 5 {
 		t.Errorf("%d on the host, %d in the store, %d available; want 2, 1, 5", host, store, available)
 	}

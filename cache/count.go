@@ -30,30 +30,28 @@ func hits(base []indexed, opened map[string]bool, made []string, counted func(ki
 	return host, store, available
 }
 
-func isModule(c kind.Class) bool  { return c == kind.Module || c == kind.ModFile }
-func isPackage(c kind.Class) bool { return c == kind.Package }
-
 // count notes what the job hit and made of one kind. Without a watch of its opens only the latter is known.
 func (s *saving) count(h kind.Harvest) {
 	for word, n := range h.Refused {
 		s.saved.Refused[word] += n
 	}
 	made := len(h.New)
-	if s.kind.Name() == kind.Build().Name() {
-		host, store, available := hits(s.base, s.opened, h.New, isPackage)
-		hit := host + store
-		s.saved.Build = BuildCount{Available: &available, New: &made}
-		s.saved.Compiled = h.Compiled
-		if s.opened != nil {
-			s.saved.Build.Hit = &hit
-		}
-		return
-	}
-	host, store, _ := hits(s.base, s.opened, h.New, isModule)
-	wanted := host + store + made
-	s.saved.Modules = ModuleCount{Missed: &made}
+	host, store, available := hits(s.base, s.opened, h.New, s.kind.Counts)
+	hit, wanted := host+store, host+store+made
+	built := BuildCount{Available: &available, New: &made}
 	if s.opened != nil {
-		s.saved.Modules = ModuleCount{Wanted: &wanted, HitHost: &host, HitStore: &store, Missed: &made}
+		built.Hit = &hit
+	}
+	switch name := s.kind.Name(); name {
+	case kind.Modules().Name():
+		s.saved.Modules = ModuleCount{Missed: &made}
+		if s.opened != nil {
+			s.saved.Modules = ModuleCount{Wanted: &wanted, HitHost: &host, HitStore: &store, Missed: &made}
+		}
+	case kind.Build().Name():
+		s.saved.Build, s.saved.Compiled = built, h.Compiled
+	default:
+		s.saved.Extras[name] = built
 	}
 }
 

@@ -19,7 +19,7 @@ func TestWhatCameFromTheStoreIsHitToo(t *testing.T) {
 			return all
 		}
 		s := &saving{
-			kind: kinds[name], saved: &saved, opened: map[string]bool{"a": true, "b": true, "c": true, "d": true, "e": true, "f": true, "g": true},
+			kind: kind.Named(name), saved: &saved, opened: map[string]bool{"a": true, "b": true, "c": true, "d": true, "e": true, "f": true, "g": true},
 			base: []indexed{{items: items("a", "b", "idle")}, {held: held{FromStore: true}, items: items("c", "d", "e", "f", "a")}},
 		}
 		s.count(kind.Harvest{New: []string{"g"}, Refused: map[string]int{"hash": 2}, Compiled: []string{"p"}})
@@ -37,7 +37,7 @@ func TestWhatCameFromTheStoreIsHitToo(t *testing.T) {
 
 	saved = Saved{Refused: map[string]int{}}
 	for _, name := range []string{"modules", "build"} { // nobody has watched
-		(&saving{kind: kinds[name], saved: &saved}).count(kind.Harvest{New: []string{"g"}})
+		(&saving{kind: kind.Named(name), saved: &saved}).count(kind.Harvest{New: []string{"g"}})
 	}
 	if got := figures(); got != `[{"wanted":null,"hit_host":null,"hit_store":null,"missed":1},{"available":0,"hit":null,"new":1},0,0]` {
 		t.Error(got)

@@ -59,7 +59,7 @@ func (f *faultyHosts) prefetchAndRestore(c *Cache, r Request, want time.Duration
 	f.Helper()
 	dir := filepath.Join(c.Dir, "jobs", r.Instance, r.Job)
 	must(f.T, os.MkdirAll(dir, 0o700))
-	j = &testJob{f.T, c, dir, Restored{}}
+	j = &testJob{T: f.T, c: c, dir: dir, in: r.headline()}
 	f.within("prefetch", restoreLimit, want, func(ctx context.Context) {
 		_ = c.Prefetch(ctx, dir, guess(r), "") // only warmth is lost
 	})

@@ -74,6 +74,7 @@ type testJob struct {
 	*testing.T
 	c   *Cache
 	dir string
+	in  string // the kind that it works on
 	got Restored
 }
 
@@ -88,7 +89,7 @@ func begin(t *testing.T, c *Cache, r Request) *testJob {
 	if err != nil {
 		t.Fatalf("restore: %v", err)
 	}
-	return &testJob{t, c, dir, got}
+	return &testJob{t, c, dir, r.headline(), got}
 }
 
 func sum(text string) string {
@@ -99,7 +100,7 @@ func sum(text string) string {
 // paths of a cache entry in a mount: its action is named by a word, its output says what it is.
 func (j *testJob) paths(word, output string) (action, out string) {
 	a, o := sum(word), sum(output)
-	build := filepath.Join(j.got.Merged, "build")
+	build := filepath.Join(j.got.Merged, j.in)
 	return filepath.Join(build, a[:2], a+"-a"), filepath.Join(build, o[:2], o+"-d")
 }
 
@@ -140,7 +141,7 @@ func (j *testJob) opened(words ...string) {
 	for _, word := range words {
 		ids[sum(word)] = true
 	}
-	data, err := json.Marshal(usage{"build": ids})
+	data, err := json.Marshal(usage{j.in: ids})
 	if err == nil {
 		err = os.WriteFile(filepath.Join(WorkOf(j.dir).Dir, fmt.Sprintf(watchEnded, time.Now().UnixNano())), data, 0o600)
 	}
@@ -183,7 +184,7 @@ func sees(t *testing.T, c *Cache, r Request, words ...string) (string, Reason) {
 // journalOf reads the journal of a request's own pool.
 func journalOf(t *testing.T, c *Cache, r Request) []Entry {
 	t.Helper()
-	entries, problems, err := c.journal(t.Context(), r.pool(r.Tier, "build"))
+	entries, problems, err := c.journal(t.Context(), r.pool(r.Tier, r.headline()))
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}

@@ -146,7 +146,7 @@ func TestARequestThatCannotBeAKeyIsRefused(t *testing.T) {
 		"toolchain": func(r *Request) { r.Toolchain = "go 1" },
 		"platform":  func(r *Request) { r.Platform = "." },
 		"graph":     func(r *Request) { r.Graph = "main" },
-		"kind":      func(r *Request) { r.Kinds = []string{"fuzz"} },
+		"kind":      func(r *Request) { r.Kinds = []string{"layers"} },
 	} {
 		r := good
 		change(&r)

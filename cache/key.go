@@ -50,13 +50,16 @@ func (r Request) pools() (all []pool) {
 
 // pool names one of the pools that a request reads.
 func (r Request) pool(tier, kindName string) pool {
-	p := pool{tier: strings.Join([]string{keyVersion, r.Instance, r.Project, tier, ""}, "/"), kind: kinds[kindName]}
+	p := pool{tier: strings.Join([]string{keyVersion, r.Instance, r.Project, tier, ""}, "/"), kind: kind.Named(kindName)}
 	p.prefix = p.ofKind()
-	if kindName == kind.Build().Name() { // modules are the same for every platform and toolchain
+	if !portable(kindName) {
 		p.prefix += r.Platform + "/" + r.Toolchain + "/"
 	}
 	return p
 }
+
+// portable says whether a kind holds the same for every platform and toolchain.
+func portable(kindName string) bool { return kindName == kind.Modules().Name() }
 
 // ofKind is the prefix of all pools of the same kind and tier.
 func (p pool) ofKind() string { return p.tier + p.kind.Name() + "/" }

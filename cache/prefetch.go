@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
@@ -49,7 +48,7 @@ const maxListed = 20 * maxEntries
 
 // latest is the journal of the newest pool of one kind and tier, of those whose platform and toolchain begin as told.
 func (c *Cache) latest(ctx context.Context, p pool, likely string) ([]Entry, []error, error) {
-	if p.kind.Name() != kind.Build().Name() {
+	if portable(p.kind.Name()) {
 		return c.journal(ctx, p)
 	}
 	objects, err := c.store.List(ctx, p.ofKind()+likely, maxListed)

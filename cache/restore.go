@@ -33,6 +33,7 @@ type Restored struct {
 	Wanted   int   // modules that the graph names
 	There    int   // of these, those that the base holds
 	Packages int   // compiled packages in the base
+	Extras   []RestoredExtra
 	// Downloaded is what came from the store for this job, by Prefetch or Restore, in bytes.
 	Downloaded int64
 	Seconds    float64 // in all, of which
@@ -44,6 +45,13 @@ type Restored struct {
 	Merged     string         // the folder to show to the job
 	Problems   []error        // what went wrong and cost no more than warmth
 	headline   string
+}
+
+// RestoredExtra is what a tool's cache begins with.
+type RestoredExtra struct {
+	Name    string
+	Reason  Reason
+	Entries int
 }
 
 // Restore makes the caches of a job below its own folder dir, which lies below the state directory, on one filesystem with it. After an error nothing is left of
@@ -84,7 +92,7 @@ func (c *Cache) restore(ctx context.Context, dir string, r Request) (Restored, e
 		return Restored{}, err
 	}
 	for _, name := range r.Kinds {
-		if err := kinds[name].Prepare(filepath.Join(work.Merged(), name)); err != nil {
+		if err := kind.Named(name).Prepare(filepath.Join(work.Merged(), name)); err != nil {
 			return Restored{}, err
 		}
 	}
@@ -198,7 +206,7 @@ func (c *Cache) chooseKind(ctx context.Context, p *plan, name string, journals [
 // whyNothing tells a project's first job from one on another platform or toolchain. It is only for people, so what fails on the
 // way is no problem.
 func (c *Cache) whyNothing(ctx context.Context, r Request, name string) Reason {
-	if name != kind.Build().Name() { // for others there is but one pool, which is empty
+	if portable(name) { // there is but one pool, which is empty
 		return FirstRun
 	}
 	var platform, project atomic.Bool
@@ -230,14 +238,24 @@ func (p *plan) summary(work layer.Work, problems []error) Restored {
 		Bases: p.bases, headline: p.Request.headline(), Changed: p.changed(), Merged: work.Merged(), Problems: problems,
 	}
 	r.There = r.Wanted - len(r.Changed)
+	extras := map[string]int{}
 	for _, l := range p.Layers {
 		r.Bytes += l.Size
 		if l.FromStore {
 			r.Fetched++
 			r.Downloaded += l.Size
 		}
-		if l.Kind == kind.Build().Name() {
+		switch l.Kind {
+		case kind.Modules().Name():
+		case kind.Build().Name():
 			r.Packages += l.Counted
+		default:
+			extras[l.Kind] += l.Counted
+		}
+	}
+	for _, name := range p.Request.Kinds {
+		if !slices.Contains(Kinds(), name) {
+			r.Extras = append(r.Extras, RestoredExtra{name, p.Reasons[name], extras[name]})
 		}
 	}
 	return r

@@ -22,15 +22,16 @@ import (
 type Saved struct {
 	Modules  ModuleCount
 	Build    BuildCount
-	Items    int            // that were saved
-	Bytes    int64          // of the layer files that were saved
-	Refused  map[string]int // why what the job left was not taken → how many files
-	Compiled []string       // packages that the job compiled, as far as they can be told, sorted
-	Seconds  float64        // in all, of which
-	Harvest  float64        // finding out what is new, and
-	Write    float64        // making it a layer and an entry
-	Reason   Reason         // why not all was saved; empty if it was
-	Problems []error        // what went wrong and cost no more than warmth
+	Extras   map[string]BuildCount // of tools' caches, by their names
+	Items    int                   // that were saved
+	Bytes    int64                 // of the layer files that were saved
+	Refused  map[string]int        // why what the job left was not taken → how many files
+	Compiled []string              // packages that the job compiled, as far as they can be told, sorted
+	Seconds  float64               // in all, of which
+	Harvest  float64               // finding out what is new, and
+	Write    float64               // making it a layer and an entry
+	Reason   Reason                // why not all was saved; empty if it was
+	Problems []error               // what went wrong and cost no more than warmth
 }
 
 // ModuleCount counts module versions. What nobody knows is null.
@@ -41,11 +42,11 @@ type ModuleCount struct {
 	Missed   *int `json:"missed"`    // fetched by the job
 }
 
-// BuildCount counts compiled packages. What nobody knows is null.
+// BuildCount counts compiled packages, or all entries of a tool's cache. What nobody knows is null.
 type BuildCount struct {
 	Available *int `json:"available"` // in the base
 	Hit       *int `json:"hit"`       // in the base and opened
-	New       *int `json:"new"`       // compiled by the job
+	New       *int `json:"new"`       // made by the job
 }
 
 // Save takes what the job left in its caches, adds it to the journal of its tier, and removes the caches. It may be called only when all
@@ -87,7 +88,7 @@ func (c *Cache) save(ctx context.Context, work layer.Work, complete bool) (Saved
 }
 
 func (c *Cache) harvest(ctx context.Context, work layer.Work, p *plan, complete bool) (Saved, error) {
-	saved := Saved{Refused: map[string]int{}}
+	saved := Saved{Refused: map[string]int{}, Extras: map[string]BuildCount{}}
 	if p.Request.Mode == NoSave {
 		saved.Reason = ReadOnly
 	}
@@ -96,12 +97,15 @@ func (c *Cache) harvest(ctx context.Context, work layer.Work, p *plan, complete 
 	if err != nil {
 		return saved, err
 	}
-	opened, err := used(work)
+	opened, err := used(work, p.Request.Kinds)
 	if err != nil {
 		saved.Problems = append(saved.Problems, err)
 	}
 	for _, name := range p.Request.Kinds {
-		s := &saving{cache: c, plan: p, kind: kinds[name], opened: opened[name], complete: complete, saved: &saved}
+		s := &saving{cache: c, plan: p, kind: kind.Named(name), opened: opened[name], complete: complete, saved: &saved}
+		if s.kind == nil {
+			return saved, fmt.Errorf("the plan of job %s names %q, which can be no kind of cache", p.Request.Job, name)
+		}
 		if err := s.run(ctx, work, changes.Files); err != nil {
 			return saved, fmt.Errorf("save %s: %w", name, err)
 		}
@@ -149,7 +153,7 @@ func (s *saving) run(ctx context.Context, work layer.Work, changed []string) err
 		defer root.Close()
 		harvest, err = s.kind.Harvest(ctx, kind.Input{
 			Root: root, Changed: below(s.kind.Name(), changed), Sums: s.plan.Request.Sums,
-			Known: itemsOf(s.base),
+			Known: itemsOf(s.base), MaxSize: s.plan.Request.MaxSizes[s.kind.Name()],
 		})
 		if err != nil {
 			return err
@@ -231,6 +235,10 @@ func (s *saving) publish(ctx context.Context, root *os.Root, items []kind.Item) 
 		return err
 	}
 	e := Entry{Created: time.Now(), Job: r.Job, Speaker: r.Speaker, Graphs: []string{graphKey(r.Graph)}, Cold: s.coldSeconds(), Used: s.bits(), Replaces: map[string]time.Time{}}
+	if !slices.Contains(Kinds(), s.kind.Name()) {
+		e.Speaker = ofDay(r.Speaker, e.Created)
+		e.remember(entries)
+	}
 	if len(items) > 0 {
 		if e.Layer, err = c.writeLayer(ctx, p, items, s.kind.Files(root, items)); err != nil {
 			return err
@@ -318,12 +326,12 @@ func (c *Cache) writeLayer(ctx context.Context, p pool, items []kind.Item, files
 	}
 	ref := &LayerRef{Digest: info.Digest, Size: info.Size, Items: len(items)}
 	for _, item := range items {
-		switch item.Class {
-		case kind.Module, kind.ModFile:
-			ref.Counted++
+		if !p.kind.Counts(item.Class) {
+			continue
+		}
+		ref.Counted++
+		if portable(p.kind.Name()) {
 			ref.Modules = append(ref.Modules, item.ID)
-		case kind.Package:
-			ref.Counted++
 		}
 	}
 	return ref, nil

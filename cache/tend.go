@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
@@ -123,10 +124,10 @@ func (c *Cache) tendPool(ctx context.Context, mark string, limit int64) error {
 		return err
 	}
 	var g grown
-	if err := json.Unmarshal(data, &g); err != nil || kinds[g.Kind] == nil {
+	if err := json.Unmarshal(data, &g); err != nil || kind.Named(g.Kind) == nil {
 		return errors.Join(fmt.Errorf("%s is not what this program writes: %w", mark, err), os.Remove(mark))
 	}
-	p := pool{tier: g.Tier, prefix: g.Prefix, kind: kinds[g.Kind]}
+	p := pool{tier: g.Tier, prefix: g.Prefix, kind: kind.Named(g.Kind)}
 	// Not the lock of those who save, who would wait. What they add meanwhile is as if another host had added it.
 	unlock, err := flock.Lock(ctx, c.poolLock(p)+",compaction", flock.Exclusive)
 	if err != nil {

@@ -3,16 +3,26 @@ package cache
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
 )
 
 // usage is what a job opened: item IDs by kind. It is nil if nobody knows.
 type usage map[string]map[string]bool
+
+func newUsage(kinds []string) usage {
+	u := usage{}
+	for _, name := range kinds {
+		u[name] = map[string]bool{}
+	}
+	return u
+}
 
 // Files of the work folder in which the watched stages of a job leave what they saw. A watch that was not ended leaves its begin
 // without an end, and then nobody knows.
@@ -31,13 +41,17 @@ func (c *Cache) Watch(dir, target string) (stop func() error, err error) {
 	if err := os.WriteFile(begun, nil, 0o600); err != nil {
 		return nil, err
 	}
+	p, err := readPlan(work.Dir)
+	if err != nil {
+		return nil, err
+	}
 	watcher, ok := c.driver.(layer.Watcher)
 	if !ok {
 		return nil, fmt.Errorf("this driver cannot watch opens: %w", layer.ErrUnsupported)
 	}
-	seen := usage{}
-	for name := range kinds {
-		seen[name] = map[string]bool{}
+	seen, kinds := newUsage(p.Request.Kinds), map[string]kind.Kind{}
+	for _, name := range p.Request.Kinds {
+		kinds[name] = kind.Named(name)
 	}
 	end, err := watcher.Watch(work, target, func(path string) {
 		name, rest, _ := strings.Cut(path, "/")
@@ -67,7 +81,7 @@ func (c *Cache) Watch(dir, target string) (stop func() error, err error) {
 
 // used unites what the watched stages of a job saw; nil if none was watched, or one of them not to its end: of what a job used without being watched, a
 // compaction would think that nobody uses it.
-func used(work layer.Work) (usage, error) {
+func used(work layer.Work, kinds []string) (usage, error) {
 	if begun, err := filepath.Glob(filepath.Join(escapeGlob(work.Dir), "watch-*.begun")); err != nil || len(begun) > 0 {
 		return nil, err
 	}
@@ -75,10 +89,7 @@ func used(work layer.Work) (usage, error) {
 	if err != nil || len(ended) == 0 {
 		return nil, err
 	}
-	all := usage{}
-	for name := range kinds {
-		all[name] = map[string]bool{}
-	}
+	all := newUsage(kinds)
 	for _, file := range ended {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -88,10 +99,8 @@ func used(work layer.Work) (usage, error) {
 		if err := json.Unmarshal(data, &one); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		for name, ids := range one {
-			for id := range ids {
-				all[name][id] = true
-			}
+		for name, ids := range all {
+			maps.Copy(ids, one[name])
 		}
 	}
 	return all, nil

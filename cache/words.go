@@ -3,6 +3,7 @@ package cache
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
@@ -12,6 +13,7 @@ import (
 const (
 	wordsKept    = 3                   // of each speaker, the newest ones: what none of them used is dead
 	wordsFor     = 30 * 24 * time.Hour // how long a word counts
+	dayCounts    = 5 * 24 * time.Hour  // likewise, of what was used of an extra cache in a day; its tools keep what they have not used as long
 	speakersKept = 50                  // whose word is carried, those that spoke last
 )
 
@@ -20,7 +22,7 @@ const (
 func wordsOn(entries []Entry, digest string, n int) map[string][]Word {
 	words := map[string][]Word{}
 	say := func(speaker string, w Word) {
-		if len(words[speaker]) < wordsKept && len(entries) > 0 && entries[0].Created.Sub(w.At) < wordsFor {
+		if len(words[speaker]) < wordsKept && len(entries) > 0 && entries[0].Created.Sub(w.At) < countsFor(speaker) {
 			words[speaker] = append(words[speaker], w)
 		}
 	}
@@ -39,6 +41,37 @@ func wordsOn(entries []Entry, digest string, n int) map[string][]Word {
 		}
 	}
 	return words
+}
+
+// A linter opens what it has found out of a package's imports only when it has to look at the package again. That a job did not open
+// something therefore says little. So the speakers of extra caches are days of speakers, and each of their words says what was used in the whole day.
+
+// dayMark stands in the name of a speaker of an extra cache, before the day.
+const dayMark = "@"
+
+func ofDay(speaker string, now time.Time) string {
+	return speaker + dayMark + now.UTC().Format(time.DateOnly)
+}
+
+// countsFor is how long the words of a speaker count.
+func countsFor(speaker string) time.Duration {
+	if strings.Contains(speaker, dayMark) {
+		return dayCounts
+	}
+	return wordsFor
+}
+
+// remember adds to what an entry says that a job used what its speaker has said before.
+func (e *Entry) remember(entries []Entry) {
+	if e.Used == nil {
+		return // nobody knows, and what was said before stands
+	}
+	layers, _ := living(entries, "", maxEntries)
+	for _, l := range layers {
+		if words := wordsOn(entries, l.Digest, l.Items)[e.Speaker]; len(words) > 0 {
+			e.Used[l.Digest] = e.Used[l.Digest].with(united(words).Used)
+		}
+	}
 }
 
 // united is one word for all of a speaker's: of the newest one's time.
