@@ -100,12 +100,13 @@ func sum(seconds ...*float64) (all float64) {
 
 // Detail is what explains a job; nothing is counted by it.
 type Detail struct {
-	Bases    []Base         `json:"bases,omitempty"`
-	Modules  []string       `json:"modules,omitempty"`  // of the graph, path@version
-	Changed  []Change       `json:"changed,omitempty"`  // modules that the base did not hold
-	Compiled []string       `json:"compiled,omitempty"` // packages; only if the base held some
-	Refused  map[string]int `json:"refused,omitempty"`  // why files were not saved → how many
-	Problems []string       `json:"problems,omitempty"`
+	Bases    []Base           `json:"bases,omitempty"`
+	Modules  []string         `json:"modules,omitempty"`  // of the graph, path@version
+	Changed  []Change         `json:"changed,omitempty"`  // modules that the base did not hold
+	Compiled []string         `json:"compiled,omitempty"` // packages; only if the base held some
+	Refused  map[string]int   `json:"refused,omitempty"`  // why files were not saved → how many
+	Extras   map[string]Extra `json:"extras,omitempty"`   // extra caches by their names
+	Problems []string         `json:"problems,omitempty"`
 	// Starts says when phases began: prefetch, restore, script, save.
 	Starts map[string]time.Time `json:"starts,omitempty"`
 }
@@ -118,6 +119,13 @@ func (d *Detail) Start(phase string, at time.Time) {
 	if _, ok := d.Starts[phase]; !ok {
 		d.Starts[phase] = at
 	}
+}
+
+// Extra counts the entries of an extra cache.
+type Extra struct {
+	Available *int `json:"available"` // in the base
+	Hit       *int `json:"hit"`       // of these, opened
+	New       *int `json:"new"`       // made by the job
 }
 
 // Base is one journal that was looked at for a base.

@@ -180,6 +180,10 @@ func (e Explanation) packages(p *paper) {
 	if slices.ContainsFunc(j.Detail.Compiled, func(name string) bool { return strings.HasPrefix(name, "/") }) {
 		p.say("Programs go by their folder. Go writes the commit into them, so that each commit compiles them anew, unless it is told -buildvcs=false.")
 	}
+	for _, name := range slices.Sorted(maps.Keys(j.Detail.Extras)) {
+		extra := j.Detail.Extras[name]
+		p.say("%s: %s entries hit, of %s that the base held; %s new.", printable(name), figure(extra.Hit), figure(extra.Available), figure(extra.New))
+	}
 	if j.TestsOK != nil {
 		p.say("%s of %s tested packages were taken from the cache of tests.", figure(j.TestsCached), count(*j.TestsOK))
 	}
