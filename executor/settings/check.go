@@ -31,6 +31,7 @@ func (c *Cache) check(r *report) {
 			r.add("cache.kinds", kind, "each kind at most once")
 		}
 	}
+	c.checkExtra(r)
 	r.oneOf("cache.driver", c.Driver, DriverAuto, DriverImage, DriverCopy)
 	r.positive("cache.restore_timeout", c.RestoreTimeout)
 	r.positive("cache.save_timeout", c.SaveTimeout)

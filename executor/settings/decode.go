@@ -17,9 +17,10 @@ type table map[string]toml.Primitive
 
 // decoder fills a struct from a file, one key at a time.
 type decoder struct {
-	meta  toml.MetaData
-	data  []byte
-	known []string // every key that there is, dotted
+	meta   toml.MetaData
+	data   []byte
+	known  []string // every key that there is, dotted
+	within span     // the lines of the one of several tables of a name that is being read
 	*report
 }
 
@@ -53,7 +54,7 @@ func (d *decoder) fill(prefix string, from table, into reflect.Value) {
 	for name, value := range from {
 		key := prefix + toml.Key{name}.String() // quotes a name with a dot in it
 		// An empty key has no line in the library, its table has.
-		d.lines[key] = cmp.Or(d.line(value), d.lines[strings.TrimSuffix(prefix, ".")])
+		d.lines[key] = cmp.Or(d.within.or(d.line(value)), d.lines[strings.TrimSuffix(prefix, ".")])
 		field := fieldOf(into, name)
 		switch {
 		case !field.IsValid():

@@ -1,7 +1,9 @@
 package settings
 
 import (
+	"bytes"
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
 
@@ -80,9 +82,14 @@ func (d *decoder) tables(key string, value toml.Primitive, field reflect.Value) 
 		return
 	}
 	list := reflect.MakeSlice(field.Type(), len(all), len(all))
+	headers := d.headers(key)
+	defer func() { d.within = span{} }()
 	for i, one := range all {
 		numbered := fmt.Sprintf("%s[%d]", key, i)
-		d.lines[numbered] = d.line(one)
+		if len(headers) == len(all)+1 {
+			d.within = span{headers[i], headers[i+1]}
+		}
+		d.lines[numbered] = d.within.or(d.line(one))
 		inner, ok := d.table(one)
 		if !ok {
 			d.add(numbered, d.plain(one), "has to be a table; write [[%s]] on a line of its own and its keys below", key)
@@ -91,6 +98,27 @@ func (d *decoder) tables(key string, value toml.Primitive, field reflect.Value) 
 		d.fill(numbered+".", inner, list.Index(i))
 	}
 	field.Set(list)
+}
+
+// span is where a table is: the line of its header, and the first one beyond it.
+type span struct{ header, end int }
+
+// or gives the header's line for one that is in another table: what the library says of a key that several tables of a list have is its position in the
+// last of them.
+func (s span) or(line int) int {
+	if s.header > 0 && (line < s.header || line >= s.end) {
+		return s.header
+	}
+	return line
+}
+
+// headers are the lines of the headers of a list of tables, and a last one that is beyond the file.
+func (d *decoder) headers(key string) (lines []int) {
+	header := regexp.MustCompile(`(?m)^[ \t]*\[\[[ \t]*` + regexp.QuoteMeta(key) + `[ \t]*\]\]`)
+	for _, at := range header.FindAllIndex(d.data, -1) {
+		lines = append(lines, 1+bytes.Count(d.data[:at[0]], []byte("\n")))
+	}
+	return append(lines, math.MaxInt)
 }
 
 // number is what tables put into keys.

@@ -40,6 +40,8 @@ type Settings struct {
 type Cache struct {
 	// Kinds are KindModules and KindBuild; none means no caches.
 	Kinds []string `toml:"kinds"`
+	// Extra are the caches of tools beside Go.
+	Extra []Extra `toml:"extra,omitempty"`
 	// Driver is how jobs see their caches: DriverAuto, DriverImage or DriverCopy.
 	Driver string `toml:"driver"`
 	// RestoreTimeout and SaveTimeout bound what a job waits for its caches before and after its scripts.
@@ -51,6 +53,16 @@ type Cache struct {
 	Directory Directory `toml:"directory"`
 	// S3 is the bucket that several hosts have for their store. A zero one is none.
 	S3 store.S3Config `toml:"s3,omitempty"`
+}
+
+// Extra is the cache of a tool that keeps it as Go keeps its build cache.
+type Extra struct {
+	// Name is its folder in the job and its segment in the store's keys.
+	Name string `toml:"name"`
+	// Variable is what tells the tool where its cache is.
+	Variable string `toml:"variable"`
+	// MaxSize is what a job may add to it; 0 is no limit of its own.
+	MaxSize Bytes `toml:"max_size,omitempty"`
 }
 
 // Directory is a store that is a folder.

@@ -118,6 +118,7 @@ func full() *Settings {
 		StateDir: "/srv/ci \"quoted\"", LayerIdle: Duration{time.Minute}, MaxSize: 1 << 30,
 		Cache: Cache{
 			Kinds: []string{KindModules}, Driver: DriverCopy, RestoreTimeout: Duration{time.Second}, SaveTimeout: Duration{3 * time.Second},
+			Extra:      []Extra{{Name: "golangci-lint", Variable: "GOLANGCI_LINT_CACHE"}, {Name: "staticcheck", Variable: "STATICCHECK_CACHE", MaxSize: 1 << 30}},
 			SigningKey: "0123456789abcdef0123456789abcdef", Directory: Directory{Path: "/srv/store"},
 			S3: store.S3Config{
 				ServerAddress: "minio:9000", AccessKey: "a", SecretKey: "b", SessionToken: "c", BucketName: "bucket", BucketLocation: "here", Insecure: true,
