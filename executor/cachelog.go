@@ -73,7 +73,7 @@ func (j *job) sayRestored(r cache.Request, got cache.Restored) {
 	for _, problem := range got.Problems {
 		j.log.WithError(problem).Warn("restore")
 	}
-	j.section("go_caches_restore", header, restoredDetails(r, got)...)
+	j.section("go_caches_restore", header, append(restoredDetails(r, got), j.extraDetails(got)...)...)
 }
 
 func restoredLine(got cache.Restored) string {
@@ -95,8 +95,12 @@ func restoredLine(got cache.Restored) string {
 	if got.Wanted > 0 {
 		modules = fmt.Sprintf("%d of %d modules, ", got.There, got.Wanted)
 	}
-	return fmt.Sprintf("%s, %s%d compiled packages; %d layers (%s) from %s, ready in %.2f s",
-		begin, modules, got.Packages, got.Layers, humanize.Bytes(uint64(got.Bytes)), from, got.Seconds)
+	extras := ""
+	for _, extra := range got.Extras {
+		extras += fmt.Sprintf(", %d entries of %s", extra.Entries, extra.Name)
+	}
+	return fmt.Sprintf("%s, %s%d compiled packages%s; %d layers (%s) from %s, ready in %.2f s",
+		begin, modules, got.Packages, extras, got.Layers, humanize.Bytes(uint64(got.Bytes)), from, got.Seconds)
 }
 
 func restoredDetails(r cache.Request, got cache.Restored) []string {
@@ -142,6 +146,7 @@ func savedLine(row stats.Job, s cache.Saved) string {
 			parts = append(parts, fmt.Sprintf("%d packages hit, %d compiled", *s.Build.Hit, *made))
 		}
 	}
+	parts = append(parts, extraCounts(s.Extras)...)
 	if row.TestsOK != nil {
 		parts = append(parts, fmt.Sprintf("%d of %d tests cached", *row.TestsCached, *row.TestsOK))
 	}
@@ -186,5 +191,6 @@ func (j *job) logCaches(row stats.Job, err error) {
 			fields[name] = *n
 		}
 	}
+	logExtras(fields, row.Detail.Extras)
 	line.WithFields(fields).Info("caches")
 }

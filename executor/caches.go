@@ -106,7 +106,8 @@ func (j *job) cacheRequest() (cache.Request, cache.Reason) {
 
 // scope is what a request says before the image and the sources are here.
 func (j *job) scope(kinds []string, mode cache.Mode) cache.Request {
-	r := cache.Request{Instance: j.id.Instance, Project: j.id.Project, Tier: j.id.Tier, Job: j.id.Job, Speaker: j.speaker(), Kinds: kinds, Mode: mode}
+	r := cache.Request{Instance: j.id.Instance, Project: j.id.Project, Tier: j.id.Tier, Job: j.id.Job, Speaker: j.speaker(), Kinds: kinds, Mode: mode,
+		MaxSizes: j.maxSizes()}
 	if r.Tier != runner.ProtectedTier {
 		r.Below = runner.ProtectedTier
 	}
@@ -122,14 +123,14 @@ func (j *job) speaker() string {
 // wantedCaches combines the settings and the author's switch. No kinds are no caches; a switch that says nothing known is a problem, and
 // taken for off.
 func (j *job) wantedCaches() (kinds []string, mode cache.Mode, problem string) {
-	kinds = j.settings.Cache.Kinds
+	kinds = j.offered()
 	switch value := strings.ToLower(j.env.Variables[cacheVariable]); value {
 	case "", "on":
 		return kinds, cache.ReadWrite, ""
 	case "off":
 		return nil, "", ""
 	case "modules":
-		return slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return k != "modules" }), cache.ReadWrite, ""
+		return slices.DeleteFunc(kinds, func(k string) bool { return k != "modules" }), cache.ReadWrite, ""
 	case string(cache.NoSave), string(cache.FromNewest):
 		return kinds, cache.Mode(value), ""
 	default:
@@ -166,7 +167,9 @@ func (j *job) withCaches(s docker.Spec, caches Caches) docker.Spec {
 	}
 	s.Mounts = append(s.Mounts, docker.Mount{Source: cache.WorkOf(j.store.dir).Merged(), Target: cachesDir})
 	for _, kind := range caches.Kinds {
-		s.Env = append(s.Env, cacheVariables[kind]+"="+path.Join(cachesDir, kind))
+		if name := j.variableOf(kind); name != "" {
+			s.Env = append(s.Env, name+"="+path.Join(cachesDir, kind))
+		}
 	}
 	return s
 }

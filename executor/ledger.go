@@ -111,6 +111,7 @@ func noteSaved(row *stats.Job, saved cache.Saved, sent sending, err error) {
 func noteCounts(row *stats.Job, saved cache.Saved) {
 	row.ModulesWanted, row.ModulesHitHost, row.ModulesHitStore, row.ModulesMissed = saved.Modules.Wanted, saved.Modules.HitHost, saved.Modules.HitStore, saved.Modules.Missed
 	row.BuildAvailable, row.BuildHit, row.BuildNew = saved.Build.Available, saved.Build.Hit, saved.Build.New
+	noteExtras(row, saved.Extras)
 }
 
 // enterLimit bounds what a job waits for the ledger.
