@@ -49,7 +49,11 @@ func TestExtraCachesFollowTheSettingsAndTheAuthor(t *testing.T) {
 			t.Errorf("%v: the settings were changed: %v", test.variables, j.settings.Cache.Kinds)
 		}
 	}
-	j, _ := linting(nil)
+	j, _ := jobWith(map[string]string{cacheVariable: "modules"})
+	if j.wantedCaches(); !slices.Equal(j.settings.Cache.Kinds, []string{"modules", "build"}) {
+		t.Errorf("the settings were changed: %v", j.settings.Cache.Kinds)
+	}
+	j, _ = linting(nil)
 	j.settings.Cache.Kinds = nil
 	if kinds, _, _ := j.wantedCaches(); strings.Join(kinds, " ") != "golangci-lint staticcheck" {
 		t.Errorf("without Go's own caches: %v", kinds)
