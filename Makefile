@@ -16,6 +16,7 @@ GO_BUILD = $(STATIC) go build -ldflags '-s -w -X main.version=$(VERSION)'
 # What the end-to-end tests run; they find it by themselves too.
 export GGE_BIN := $(CURDIR)/$(BIN)
 export GGE_RUNNER_JOB := $(CURDIR)/testdata/runner/bin/runner-job
+export GGE_GOLANGCI := $(CURDIR)/$(GOLANGCI)
 
 # step echoes a command's purpose, and afterwards its time: $(call step,purpose,command).
 step = @echo "==> $(1)"; SECONDS=0; $(2); echo "    $(1): $$SECONDS s"
@@ -98,6 +99,11 @@ bench-peers: bin/bench ## measure restores and saves of caddy's caches beside Gi
 .PHONY: bench-commits
 bench-commits: bin/bench ## measure what fifty commits to caddy in a row cost, and what the caches grow to (root, 20 minutes)
 	@bin/bench -commits 50 $(BENCH_FLAGS)
+
+.PHONY: bench-lint
+bench-lint: setup build $(GOLANGCI) ## measure golangci-lint on GGE_BENCH_MODULE with an empty and with a filled cache (root, 5 minutes)
+	$(call step,job image,scripts/job-image.sh)
+	@scripts/bench-lint.sh
 
 .PHONY: bench-overhead
 bench-overhead: setup build test-runner ## measure a job that does nothing beside GitLab's docker executor (root, 5 minutes)
