@@ -106,8 +106,9 @@ func (j *job) cacheRequest() (cache.Request, cache.Reason) {
 
 // scope is what a request says before the image and the sources are here.
 func (j *job) scope(kinds []string, mode cache.Mode) cache.Request {
-	r := cache.Request{Instance: j.id.Instance, Project: j.id.Project, Tier: j.id.Tier, Job: j.id.Job, Speaker: j.speaker(), Kinds: kinds, Mode: mode,
-		MaxSizes: j.maxSizes()}
+	r := cache.Request{
+		Instance: j.id.Instance, Project: j.id.Project, Tier: j.id.Tier, Job: j.id.Job, Speaker: j.speaker(), Kinds: kinds, Mode: mode, MaxSizes: j.maxSizes(),
+	}
 	if r.Tier != runner.ProtectedTier {
 		r.Below = runner.ProtectedTier
 	}

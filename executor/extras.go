@@ -65,12 +65,11 @@ func (j *job) extraDetails(got cache.Restored) (details []string) {
 // extraCounts says of each extra cache what was hit and made.
 func extraCounts(counts map[string]cache.BuildCount) (parts []string) {
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		switch c := counts[name]; {
-		case c.Hit == nil:
-			parts = append(parts, fmt.Sprintf("%s: %d new", name, *c.New))
-		default:
-			parts = append(parts, fmt.Sprintf("%s: %d hit, %d new", name, *c.Hit, *c.New))
+		hit := ""
+		if n := counts[name].Hit; n != nil {
+			hit = fmt.Sprintf("%d hit, ", *n)
 		}
+		parts = append(parts, fmt.Sprintf("%s: %s%d new", name, hit, *counts[name].New))
 	}
 	return parts
 }
