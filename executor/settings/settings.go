@@ -38,7 +38,7 @@ type Settings struct {
 
 // Cache says what of Go's caches is kept, and how.
 type Cache struct {
-	// Kinds are KindModules and KindBuild; none means no caches.
+	// Kinds are KindModules and KindBuild; none means none of Go's own caches.
 	Kinds []string `toml:"kinds"`
 	// Extra are the caches of tools beside Go.
 	Extra []Extra `toml:"extra,omitempty"`
