@@ -275,3 +275,17 @@ func TestOneSocketMayHaveTwoPaths(t *testing.T) {
 		}
 	}
 }
+
+func TestAHostWithExtraCachesAloneHasCaches(t *testing.T) {
+	t.Parallel()
+	s := settings.Default()
+	s.Cache.Kinds = nil
+	h := &host{settings: s}
+	if !h.noCaches() {
+		t.Error("a host without caches has some")
+	}
+	s.Cache.Extra = []settings.Extra{{Name: "golangci-lint", Variable: "GOLANGCI_LINT_CACHE"}}
+	if h.noCaches() {
+		t.Error("a host with an extra cache has none")
+	}
+}
