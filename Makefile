@@ -16,7 +16,6 @@ GO_BUILD = $(STATIC) go build -ldflags '-s -w -X main.version=$(VERSION)'
 # What the end-to-end tests run; they find it by themselves too.
 export GGE_BIN := $(CURDIR)/$(BIN)
 export GGE_RUNNER_JOB := $(CURDIR)/testdata/runner/bin/runner-job
-export GGE_GOLANGCI := $(CURDIR)/$(GOLANGCI)
 
 # step echoes a command's purpose, and afterwards its time: $(call step,purpose,command).
 step = @echo "==> $(1)"; SECONDS=0; $(2); echo "    $(1): $$SECONDS s"
@@ -103,7 +102,7 @@ bench-commits: bin/bench ## measure what fifty commits to caddy in a row cost, a
 .PHONY: bench-lint
 bench-lint: setup build $(GOLANGCI) ## measure golangci-lint on GGE_BENCH_MODULE with an empty and with a filled cache (root, 5 minutes)
 	$(call step,job image,scripts/job-image.sh)
-	@scripts/bench-lint.sh
+	@GGE_GOLANGCI=$(CURDIR)/$(GOLANGCI) scripts/bench-lint.sh
 
 .PHONY: bench-overhead
 bench-overhead: setup build test-runner ## measure a job that does nothing beside GitLab's docker executor (root, 5 minutes)

@@ -146,7 +146,7 @@ func savedLine(row stats.Job, s cache.Saved) string {
 			parts = append(parts, fmt.Sprintf("%d packages hit, %d compiled", *s.Build.Hit, *made))
 		}
 	}
-	parts = append(parts, extraCounts(s.Extras)...)
+	parts = append(parts, extraCounts(row.Detail.Extras, false)...)
 	if row.TestsOK != nil {
 		parts = append(parts, fmt.Sprintf("%d of %d tests cached", *row.TestsCached, *row.TestsOK))
 	}
@@ -191,6 +191,8 @@ func (j *job) logCaches(row stats.Job, err error) {
 			fields[name] = *n
 		}
 	}
-	logExtras(fields, row.Detail.Extras)
+	if extras := extraCounts(row.Detail.Extras, true); len(extras) > 0 {
+		fields["extra"] = strings.Join(extras, "; ")
+	}
 	line.WithFields(fields).Info("caches")
 }

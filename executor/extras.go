@@ -4,8 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/sirupsen/logrus"
+	"strings"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
@@ -62,14 +61,21 @@ func (j *job) extraDetails(got cache.Restored) (details []string) {
 	return details
 }
 
-// extraCounts says of each extra cache what was hit and made.
-func extraCounts(counts map[string]cache.BuildCount) (parts []string) {
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		hit := ""
-		if n := counts[name].Hit; n != nil {
-			hit = fmt.Sprintf("%d hit, ", *n)
+// extraCounts says of each extra cache what is known of it: what was hit and made, and on demand what was there.
+func extraCounts(extras map[string]stats.Extra, available bool) (parts []string) {
+	for _, name := range slices.Sorted(maps.Keys(extras)) {
+		extra := extras[name]
+		var known []string
+		if extra.Available != nil && available {
+			known = append(known, fmt.Sprintf("%d available", *extra.Available))
 		}
-		parts = append(parts, fmt.Sprintf("%s: %s%d new", name, hit, *counts[name].New))
+		if extra.Hit != nil {
+			known = append(known, fmt.Sprintf("%d hit", *extra.Hit))
+		}
+		if extra.New != nil {
+			known = append(known, fmt.Sprintf("%d new", *extra.New))
+		}
+		parts = append(parts, name+": "+strings.Join(known, ", "))
 	}
 	return parts
 }
@@ -82,16 +88,5 @@ func noteExtras(row *stats.Job, counts map[string]cache.BuildCount) {
 			row.Detail.Extras = map[string]stats.Extra{}
 		}
 		row.Detail.Extras[name] = stats.Extra(c)
-	}
-}
-
-// logExtras adds what is known of extra caches to a line of the operator log.
-func logExtras(fields logrus.Fields, extras map[string]stats.Extra) {
-	for name, extra := range extras {
-		for word, n := range map[string]*int{"available": extra.Available, "hit": extra.Hit, "new": extra.New} {
-			if n != nil {
-				fields[name+"_"+word] = *n
-			}
-		}
 	}
 }

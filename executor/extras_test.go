@@ -87,15 +87,21 @@ func TestTheLogsTellExtraCachesApart(t *testing.T) {
 		Build:  cache.BuildCount{Available: new(9), Hit: new(7), New: new(2)},
 		Extras: map[string]cache.BuildCount{"staticcheck": {New: new(3)}, "golangci-lint": {Available: new(812), Hit: new(800), New: new(4)}},
 	}
-	if line := savedLine(stats.Job{}, saved); !strings.HasPrefix(line, "7 packages hit, 2 compiled; golangci-lint: 800 hit, 4 new; staticcheck: 3 new; nothing") {
-		t.Error(line)
-	}
 	row := stats.Job{}
 	noteCounts(&row, saved)
-	fields := logrus.Fields{}
-	logExtras(fields, row.Detail.Extras)
-	want := logrus.Fields{"golangci-lint_available": 812, "golangci-lint_hit": 800, "golangci-lint_new": 4, "staticcheck_new": 3}
-	if !maps.Equal(fields, want) || *row.BuildNew != 2 {
-		t.Errorf("%v, %d packages", fields, *row.BuildNew)
+	if line := savedLine(row, saved); !strings.HasPrefix(line, "7 packages hit, 2 compiled; golangci-lint: 800 hit, 4 new; staticcheck: 3 new; nothing") {
+		t.Error(line)
+	}
+	var operator bytes.Buffer
+	logger := logrus.New()
+	logger.SetOutput(&operator)
+	j.log = logrus.NewEntry(logger)
+	j.logCaches(row, nil)
+	if want := `extra="golangci-lint: 812 available, 800 hit, 4 new; staticcheck: 3 new"`; !strings.Contains(operator.String(), want) || *row.BuildNew != 2 {
+		t.Errorf("%s, %d packages", &operator, *row.BuildNew)
+	}
+	operator.Reset()
+	if j.logCaches(stats.Job{}, nil); strings.Contains(operator.String(), "extra") {
+		t.Errorf("a host without extra caches: %s", &operator)
 	}
 }

@@ -108,7 +108,9 @@ func (h *host) driver() string {
 }
 
 // noCaches says that the settings ask for none.
-func (h *host) noCaches() bool { return h.settings != nil && len(h.settings.Cache.Kinds)+len(h.settings.Cache.Extra) == 0 }
+func (h *host) noCaches() bool {
+	return h.settings != nil && len(h.settings.Cache.Kinds)+len(h.settings.Cache.Extra) == 0
+}
 
 // mountless judges what only the driver image needs: without it auto goes on with copies.
 func mountless(driver, remedy, format string, args ...any) Finding {

@@ -5,31 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store/s3test"
 )
-
-// linter is golangci-lint, which make lint builds.
-func linter(t *testing.T) string {
-	t.Helper()
-	found := []string{os.Getenv("GGE_GOLANGCI")}
-	if found[0] == "" {
-		found, _ = filepath.Glob(filepath.Join("..", "..", ".cache", "golangci-lint-*", "golangci-lint"))
-	}
-	if len(found) == 0 {
-		t.Fatal("there is no golangci-lint: run make lint, which builds it")
-	}
-	path, err := filepath.Abs(found[len(found)-1])
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		t.Fatalf("%v: run make lint, which builds it", err)
-	}
-	return path
-}
 
 // lintCache are the settings for golangci-lint's cache, after those of a store.
 func lintCache(store string) string {
@@ -52,19 +34,22 @@ type linted struct{ Available, Hit, New int }
 
 func (h *host) linted(j job) linted {
 	h.t.Helper()
-	line := h.logLine("caches", j)
-	number := func(name string) int {
-		if v, ok := line["golangci-lint_"+name].(float64); ok {
-			return int(v)
+	said, _ := h.logLine("caches", j)["extra"].(string)
+	number := func(word string) int {
+		found := regexp.MustCompile(`(\d+) ` + word).FindStringSubmatch(said)
+		if !strings.HasPrefix(said, "golangci-lint: ") || found == nil {
+			return -1
 		}
-		return -1
+		n, _ := strconv.Atoi(found[1])
+		return n
 	}
 	return linted{number("available"), number("hit"), number("new")}
 }
 
 func TestALinterDoesNotRepeatWhatItHasAnalysed(t *testing.T) {
 	t.Parallel()
-	settings := "volumes = [\"" + linter(t) + ":/usr/local/bin/golangci-lint:ro\"]\n" + lintCache(bucket(s3test.Versity(t)))
+	_, linter := golangciLint(t)
+	settings := "volumes = [\"" + linter + ":/usr/local/bin/golangci-lint:ro\"]\n" + lintCache(bucket(s3test.Versity(t)))
 	const idle = "analyzers took 0s with no stages"
 	g := newGoHost(t, settings)
 	run := func(g *goHost) (result, linted, figures) {
