@@ -15,7 +15,9 @@ import (
 )
 
 // version is set by the Makefile.
-var version = "dev"
+var version = unversioned
+
+const unversioned = "dev"
 
 // defaultConfig is where the settings are when --config does not say.
 const defaultConfig = "/etc/gitlab-go-executor/config.toml"
@@ -57,7 +59,8 @@ func newRootCommand() *cobra.Command {
 	config := root.PersistentFlags().String("config", defaultConfig, "settings file")
 	root.AddGroup(&cobra.Group{ID: groupStages, Title: "Stages of a job, called by GitLab Runner:"})
 	root.AddCommand(newStageCommands(config)...)
+	_ = root.MarkPersistentFlagFilename("config", "toml") // it fails only for a flag that is not there
 	root.AddCommand(newTryCommand(config), newPruneCommand(config), newServeCommand(config), newStatsCommand(config), newDoctorCommand(config), newImportCommand(config),
-		newVersionCommand(), newInsideCommand())
+		newVersionCommand(), newManCommand(), newInsideCommand())
 	return root
 }
