@@ -143,6 +143,7 @@ func (j *job) reap(ctx context.Context, self docker.Owner) (c census, others []e
 		}
 	}
 	sweep(j.tree, now)
+	sweepTools(j.tree, c, now)
 	for _, label := range c.unknown {
 		if label != self.Job {
 			others = append(others, fmt.Errorf("job %s: its record cannot be read, so it is left alone; if it is not running, remove %s",

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 )
@@ -22,16 +24,11 @@ const insideCommand = "inside"
 // installTool puts a copy of this program below state_dir, which the Docker daemon sees by the requirements, while the program's own
 // folder may be that of a Runner's container. A release has a name of its own, since a running job may still need the old one.
 func installTool(t tree) (string, error) {
-	self, err := os.Executable()
+	self, info, err := thisProgram()
 	if err != nil {
 		return "", err
 	}
-	info, err := os.Stat(self)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", self, info.Size(), info.ModTime().UnixNano()))
-	path := filepath.Join(string(t), "bin", "gitlab-go-executor-"+hex.EncodeToString(sum[:8]))
+	path := t.tool(self, info)
 	if have, err := os.Stat(path); err == nil && have.Size() == info.Size() {
 		return path, nil
 	}
@@ -47,6 +44,45 @@ func installTool(t tree) (string, error) {
 		return "", errors.Join(err, ignoreGone(os.Remove(staged)))
 	}
 	return path, os.Rename(staged, path)
+}
+
+func thisProgram() (path string, info fs.FileInfo, err error) {
+	if path, err = os.Executable(); err != nil {
+		return "", nil, err
+	}
+	info, err = os.Stat(path)
+	return path, info, err
+}
+
+// tool names the copy of a program. Packages of two builds may have the same time and size, so it goes by when the file was installed.
+func (t tree) tool(program string, info fs.FileInfo) string {
+	installed := info.ModTime().UnixNano()
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		installed = s.Ctim.Nano()
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", program, info.Size(), installed))
+	return filepath.Join(string(t), "bin", "gitlab-go-executor-"+hex.EncodeToString(sum[:8]))
+}
+
+// oldTool is how long a copy stays that may be that of another program of this host.
+const oldTool = 24 * time.Hour
+
+// sweepTools deletes, under lockJobs, the copies of releases that no job uses any more.
+func sweepTools(t tree, c census, now time.Time) {
+	self, info, err := thisProgram()
+	if err != nil || len(c.unknown) > 0 {
+		return
+	}
+	used := map[string]bool{t.tool(self, info): true}
+	for _, job := range c.living {
+		used[job.get().Tool] = true
+	}
+	tools, _ := filepath.Glob(filepath.Join(string(t), "bin", "gitlab-go-executor-*"))
+	for _, path := range tools {
+		if info, err := os.Stat(path); err == nil && !used[path] && now.Sub(info.ModTime()) > oldTool {
+			_ = os.Remove(path)
+		}
+	}
 }
 
 func ignoreGone(err error) error {
