@@ -6,9 +6,12 @@ SHELL := /bin/bash
 # The version that the binary tells; a clone without tags, or no clone at all, has one too.
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo dev)
 GOLANGCI_VERSION := v2.15.0
+NFPM_VERSION := v2.45.0
 
 BIN := bin/gitlab-go-executor
 GOLANGCI := .cache/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
+NFPM := .cache/nfpm-$(NFPM_VERSION)/nfpm
+GENERATED := .cache/generated
 # Static binaries that know no path of this machine. Linters and tests are told the same, so that what they share is compiled once.
 STATIC = CGO_ENABLED=0 GOFLAGS=-trimpath
 GO_BUILD = $(STATIC) go build -ldflags '-s -w -X main.version=$(VERSION)'
@@ -32,6 +35,27 @@ build: ## build bin/gitlab-go-executor, a static binary
 build-all: ## build for every platform that we release for
 	GOOS=linux GOARCH=amd64 $(GO_BUILD) -o $(BIN)-linux-amd64 ./cmd/gitlab-go-executor
 	GOOS=linux GOARCH=arm64 $(GO_BUILD) -o $(BIN)-linux-arm64 ./cmd/gitlab-go-executor
+
+.PHONY: man
+man: build ## write a man page for each command to .cache/generated/man
+	@rm -rf $(GENERATED)/man; SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) $(BIN) man $(GENERATED)/man; gzip -9n $(GENERATED)/man/*
+
+.PHONY: completion
+completion: build ## write completions for bash, zsh and fish to .cache/generated/completion
+	@mkdir -p $(GENERATED)/completion; for shell in bash zsh fish; do $(BIN) completion $$shell >$(GENERATED)/completion/gitlab-go-executor.$$shell; done
+
+# The tool that makes packages is built like the linters. Newer ones need modules that proxy.golang.org does not serve.
+$(NFPM):
+	$(call step,building nfpm $(NFPM_VERSION),$(STATIC) GOBIN=$(CURDIR)/$(@D) GOTOOLCHAIN=local \
+		go install -ldflags '-s -w' github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION))
+
+.PHONY: packages
+packages: build-all man completion $(NFPM) ## build deb and rpm packages for every platform into dist/
+	$(call step,packages,packaging/build.sh $(VERSION) $(NFPM))
+
+.PHONY: release
+release: build-all man completion $(NFPM) ## build packages, archives and checksums for every platform into dist/
+	$(call step,release,packaging/build.sh --archives $(VERSION) $(NFPM))
 
 .PHONY: job-image
 job-image: ## build local/golang:<Go version>, an image to run Go jobs in
@@ -124,6 +148,12 @@ test-parity: setup build test-runner test-stores test-registry ## run jobs under
 	$(call step,parity,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
 		$(STATIC) go test -count=1 -timeout 45m -parallel 4 -vet=off -tags parity ./executor/e2e -run UnderTheDockerExecutor)
 
+.PHONY: test-install
+test-install: setup build man completion test-runner $(NFPM) ## install packages in a fresh Debian, register a runner, run jobs, upgrade, remove
+	$(call step,the whole GitLab Runner,testdata/runner/build.sh --full)
+	$(call step,installation,GGE_NFPM=$(CURDIR)/$(NFPM) GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
+		$(STATIC) go test -count=1 -timeout 15m -vet=off -tags install ./executor/e2e -run 'DebianPackage|RPM|ByHand')
+
 .PHONY: bin/bench
 bin/bench: setup
 	$(call step,MinIO for the benchmark,GCFLAGS= testdata/s3/build.sh .cache/s3)
@@ -131,4 +161,4 @@ bin/bench: setup
 
 .PHONY: clean
 clean: ## remove what was built, but no image
-	rm -rf bin .cache testdata/prometheus/bin testdata/registry/bin testdata/runner/bin testdata/s3/bin
+	rm -rf bin dist .cache testdata/prometheus/bin testdata/registry/bin testdata/runner/bin testdata/s3/bin
