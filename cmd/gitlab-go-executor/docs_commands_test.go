@@ -80,7 +80,7 @@ func TestEachCommandAndFlagIsDocumented(t *testing.T) {
 }
 
 // others are the programs of others that readers are told to call.
-var others = []string{"curl", "docker", "du", "git", "grep", "install", "journalctl", "readlink", "rm", "systemctl"}
+var others = []string{"apt", "curl", "docker", "du", "git", "grep", "install", "journalctl", "readlink", "rm", "systemctl"}
 
 var (
 	shellWord   = regexp.MustCompile(`(?:'[^']*'|"[^"]*"|[^\s'"])+`)
@@ -129,8 +129,8 @@ func checkCommand(words []string) error {
 				return fmt.Errorf("make has no target %s", target)
 			}
 		}
-	case strings.HasPrefix(name, "scripts/"):
-		info, err := os.Stat(filepath.Join(repository, name))
+	case strings.HasPrefix(name, "scripts/"), strings.HasPrefix(name, "/usr/share/gitlab-go-executor/"): // where packages have them
+		info, err := os.Stat(filepath.Join(repository, "scripts", filepath.Base(name)))
 		if err == nil && info.Mode()&0o111 == 0 {
 			err = fmt.Errorf("%s cannot be run", name)
 		}
