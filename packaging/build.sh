@@ -25,7 +25,7 @@ for ARCH in amd64 arm64; do
     name=gitlab-go-executor-$PACKAGE_VERSION-linux-$ARCH
     tar -c --sort=name --mtime=@"$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=go-w \
         --transform="s,^$BINARY\$,bin/gitlab-go-executor,;s,^,$name/," \
-        "$BINARY" scripts/{install,register}.sh packaging/gitlab-go-executor.service config.example.toml \
+        "$BINARY" scripts/{install,register}.sh packaging/{gitlab-go-executor.service,leave.sh} config.example.toml \
         README.md CHANGELOG.md LICENSE docs monitoring/{alerts.yml,grafana.json,RUNBOOK.md} | gzip -9n >"dist/$name.tar.gz"
 done
 [ $archives = no ] || (cd dist && sha256sum -- * >SHA256SUMS)

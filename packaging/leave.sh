@@ -1,10 +1,10 @@
 #!/bin/sh
 # Before the program goes from a host for good: removes what killed jobs have left, and unmounts the layers. Their files stay in state_dir.
-# The packages call it.
+# The packages call it, and install.sh --uninstall with the program's place.
 set -u
 settings=/etc/gitlab-go-executor/config.toml
 runner=/etc/gitlab-runner/config.toml
-program=/usr/bin/gitlab-go-executor
+program=${1:-/usr/bin/gitlab-go-executor}
 
 say() { echo "gitlab-go-executor: $*" >&2; }
 
