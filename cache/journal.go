@@ -64,11 +64,33 @@ func parseEntry(key string, data []byte) (Entry, error) {
 	if err := json.Unmarshal(data, &e); err != nil {
 		return Entry{}, Because(Corrupt, "entry %s: %w", key, err)
 	}
+	if err := e.check(); err != nil {
+		return Entry{}, Because(Corrupt, "entry %s: %w", key, err)
+	}
+	return e, nil
+}
+
+// Limits of what an entry may say of its layer: memory is taken and sums are made by its word.
+const (
+	maxItems     = 4 << 20
+	maxLayerSize = 1 << 40 // bytes
+)
+
+// check says what is wrong with an entry, which anybody may have written who can write to the store.
+func (e *Entry) check() error {
+	if len(e.Graphs) == 0 {
+		return errors.New("it stands for no graph")
+	}
+	for _, graph := range e.Graphs {
+		if graph != graphKey("") && !hash.MatchString(graph) {
+			return fmt.Errorf("%.80q is no graph", graph)
+		}
+	}
 	digests := slices.Collect(maps.Keys(e.Replaces))
-	if e.Layer != nil {
-		digests = append(digests, e.Layer.Digest)
-		if e.Layer.Size <= 0 || e.Layer.Items < 0 || e.Layer.Counted < 0 {
-			return Entry{}, Because(Corrupt, "entry %s: its layer has size %d, %d items, %d counted", key, e.Layer.Size, e.Layer.Items, e.Layer.Counted)
+	if l := e.Layer; l != nil {
+		digests = append(digests, l.Digest)
+		if l.Size <= 0 || l.Size > maxLayerSize || l.Items < 0 || l.Items > maxItems || l.Counted < 0 || l.Counted > l.Items {
+			return fmt.Errorf("its layer has size %d, %d items, %d counted", l.Size, l.Items, l.Counted)
 		}
 	}
 	for digest := range e.Used {
@@ -76,10 +98,10 @@ func parseEntry(key string, data []byte) (Entry, error) {
 	}
 	for _, digest := range digests {
 		if !hash.MatchString(digest) {
-			return Entry{}, Because(Corrupt, "entry %s: %q is no digest", key, digest)
+			return fmt.Errorf("%.80q is no digest", digest)
 		}
 	}
-	return e, nil
+	return nil
 }
 
 // journal reads the entries of a pool, the newest first. Entries that cannot be read are left out and told in problems. An error
