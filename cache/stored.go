@@ -111,11 +111,14 @@ func (t *storedTier) add(o store.Object, rest string) {
 	name := path.Base(rest)
 	switch folder := path.Dir(rest); {
 	case folder == "layers":
-		t.layers[strings.TrimSuffix(name, ".sqfs")] = o
-		t.size += o.Size
+		if digest, ok := strings.CutSuffix(name, ".sqfs"); ok && hash.MatchString(digest) {
+			t.layers[digest] = o
+			t.size += o.Size
+		}
 	case folder == "dead":
-		_, digest, _ := strings.Cut(strings.TrimSuffix(name, ".json"), "-")
-		t.dead[digest] = o
+		if _, digest, _ := strings.Cut(strings.TrimSuffix(name, ".json"), "-"); hash.MatchString(digest) {
+			t.dead[digest] = o
+		}
 	case entryName.MatchString(name):
 		prefix := t.prefix + folder + "/"
 		if t.pools[prefix] == nil {
