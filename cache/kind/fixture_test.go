@@ -33,7 +33,7 @@ func h1(t *testing.T, files map[string]string) string {
 }
 
 // zipped packs files.
-func zipped(t *testing.T, files map[string]string) string {
+func zipped(t testing.TB, files map[string]string) string {
 	t.Helper()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)

@@ -34,12 +34,14 @@ const (
 	archiveMagic  = "!<arch>\n"
 	memberHeader  = 60 // name 16, date 12, uid 6, gid 6, mode 8, size 10, "`\n"
 	textHeaderMax = 4096
+	maxMembers    = 16 // that are looked at: the compiler's object is the second
 )
 
 // goObject finds the object file in an archive.
 func goObject(archive io.ReaderAt, size int64) (*goobj, error) {
 	header := make([]byte, memberHeader)
-	for at := int64(len(archiveMagic)); at+memberHeader <= size; {
+	at := int64(len(archiveMagic))
+	for member := 0; member < maxMembers && at+memberHeader <= size; member++ {
 		if _, err := archive.ReadAt(header, at); err != nil {
 			return nil, err
 		}
@@ -73,6 +75,8 @@ const (
 	symbolSize   = 21 // of which a reference to the name comes first
 	stringRef    = 8  // length, offset
 	maxObject    = 64 << 20
+	maxName      = 4096 // bytes: the longest path of a file
+	maxSources   = 1000 // that are looked at for one with a folder
 )
 
 // packageSymbol comes before the path in the symbol's name.
@@ -115,7 +119,11 @@ func (o *goobj) orFolder(name string) string {
 	if name != "main" {
 		return name
 	}
+	seen := 0
 	for file := range o.names(blockFiles, blockDefs, stringRef) {
+		if seen++; seen > maxSources {
+			break
+		}
 		switch dir, base := path.Split(string(file)); {
 		case base == "_testmain.go": // that go test makes
 			return "main of a test"
@@ -126,7 +134,8 @@ func (o *goobj) orFolder(name string) string {
 	return name
 }
 
-// names gives the names of the elements of some blocks. Each begins with a reference to it.
+// names gives the names of the elements of some blocks. Each begins with a reference to it. Many may refer to the same one, so that what is too
+// long for a name is passed over, lest somebody looks at it as often.
 func (o *goobj) names(from, to, size int) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		whole := int64(len(o.data))
@@ -135,7 +144,7 @@ func (o *goobj) names(from, to, size int) iter.Seq[[]byte] {
 			if begin+length > whole {
 				return
 			}
-			if !yield(o.data[begin : begin+length]) {
+			if length <= maxName && !yield(o.data[begin:begin+length]) {
 				return
 			}
 		}

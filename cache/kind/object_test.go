@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"runtime/metrics"
 	"strings"
 	"testing"
 )
@@ -64,13 +65,48 @@ func TestAnArchiveSaysWhichPackageItIs(t *testing.T) {
 	}
 }
 
-// A job may have written the archive: whatever it is, it is read to its end and no further.
+// referring is an archive of a program of which n source files have the same name, of so many bytes.
+func referring(n, length int) []byte {
+	name, file := packageSymbol+"main", strings.Repeat("a", length)
+	files := uint32(objectHeader + len(name) + len(file))
+	defs := files + uint32(n)*stringRef
+	offsets := [objectBlocks]uint32{blockFiles: files, blockDefs: defs, 4: defs, 5: defs, 6: defs, blockNoDefs: defs + symbolSize}
+	object := bytes.NewBufferString(objectMagic)
+	object.Write(make([]byte, 12))
+	_ = binary.Write(object, binary.LittleEndian, offsets)
+	object.WriteString(name + file)
+	for range n {
+		_ = binary.Write(object, binary.LittleEndian, []uint32{uint32(len(file)), uint32(objectHeader + len(name))})
+	}
+	_ = binary.Write(object, binary.LittleEndian, []uint32{uint32(len(name)), uint32(objectHeader)})
+	object.Write(make([]byte, symbolSize-stringRef))
+	return archiveOf("_go_.o", "go object linux amd64 go1.26 X:none\n\n!\n"+object.String())
+}
+
+// allocated is how many bytes something takes.
+func allocated(do func()) uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	before := sample[0].Value.Uint64()
+	do()
+	metrics.Read(sample)
+	return sample[0].Value.Uint64() - before
+}
+
+// A job may have written the archive: whatever it is, it is read to its end and no further, and once.
 func FuzzPackageOf(f *testing.F) {
+	f.Add(referring(5_000, 20_000))
+	f.Add(referring(5_000, 4_000))
 	f.Add(objectOf(packageSymbol+"example.com/a", "a.go"))
 	f.Add(objectOf(packageSymbol+"main", "cmd/a.go")[:200])
 	f.Fuzz(func(t *testing.T, archive []byte) {
-		if got := packageOf(bytes.NewReader(archive), int64(len(archive))); got != "" && !isPrintable(got) {
+		var got string
+		took := allocated(func() { got = packageOf(bytes.NewReader(archive), int64(len(archive))) })
+		if got != "" && !isPrintable(got) {
 			t.Errorf("%q", got)
+		}
+		if most := uint64(2*len(archive) + 2*maxSources*maxName); took > most {
+			t.Errorf("%d bytes take %d", len(archive), took)
 		}
 	})
 }

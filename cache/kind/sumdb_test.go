@@ -24,7 +24,7 @@ type sumServer struct {
 	key string
 }
 
-func newSumServer(t *testing.T) sumServer {
+func newSumServer(t testing.TB) sumServer {
 	t.Helper()
 	signer, verifier, err := note.GenerateKey(rand.Reader, "sum.example.com")
 	if err != nil {
@@ -36,7 +36,7 @@ func newSumServer(t *testing.T) sumServer {
 	return sumServer{sumdb.NewServer(ops), verifier}
 }
 
-func (s sumServer) get(t *testing.T, path string) []byte {
+func (s sumServer) get(t testing.TB, path string) []byte {
 	t.Helper()
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil))
