@@ -48,7 +48,7 @@ func parseIndex(lines []string) (entries []entry, unsure []string, err error) {
 		meta, name, ok := strings.Cut(line, "\t")
 		f := strings.Fields(meta)
 		if !ok || len(f) != 4 || !insideTree(name) {
-			return nil, nil, fmt.Errorf("git's index has an entry %q", line)
+			return nil, nil, fmt.Errorf("git's index has an entry %.300q", line)
 		}
 		tag, mode, oid, stage := f[0], f[1], f[2], f[3]
 		if stage != "0" || strings.EqualFold(tag, "S") {
@@ -62,8 +62,14 @@ func parseIndex(lines []string) (entries []entry, unsure []string, err error) {
 	return entries, unsure, nil
 }
 
+// maxPath is the longest path that Linux has (PATH_MAX). A name that is no longer has no more folders than a stack has room for.
+const maxPath = 4096
+
 // insideTree says whether a name of an index stays in the tree. Git writes no other, but a job can write an index.
 func insideTree(name string) bool {
+	if len(name) > maxPath {
+		return false
+	}
 	for part := range strings.SplitSeq(name, "/") {
 		if part == "" || part == "." || part == ".." || part == ".git" {
 			return false
