@@ -164,12 +164,15 @@ func (s *StringOrInt) UnmarshalJSON(b []byte) error {
 // defaultTimeout is Runner's limit for a job that has none (common/consts.go, DefaultTimeout).
 const defaultTimeout = 2 * time.Hour
 
+// longestTimeout is beyond what GitLab lets anybody set, and far below where times overflow.
+const longestTimeout = 10 * 365 * 24 * time.Hour
+
 // Timeout is how long the job may take.
 func (p *Payload) Timeout() time.Duration {
 	if p.RunnerInfo.Timeout <= 0 {
 		return defaultTimeout
 	}
-	return time.Duration(p.RunnerInfo.Timeout) * time.Second
+	return time.Duration(min(p.RunnerInfo.Timeout, int64(longestTimeout/time.Second))) * time.Second
 }
 
 // UsesRunnerCommands says whether Runner's scripts for this job will call gitlab-runner, which they do for artifacts and

@@ -102,6 +102,7 @@ func TestAJobThatRunnerMadeUpIsOfNoGitLab(t *testing.T) {
 func FuzzParsePayload(f *testing.F) {
 	f.Add([]byte(minimal))
 	f.Add([]byte(`{"id":1}`))
+	f.Add([]byte(`{"id":1,"job_info":{"project_id":1},"git_info":{"ref":"a","repo_url":"https://a"},"runner_info":{"timeout":9223372036854775807}}`))
 	if data, err := os.ReadFile("testdata/payload-19.4.json"); err == nil {
 		f.Add(data)
 	}
@@ -115,6 +116,9 @@ func FuzzParsePayload(f *testing.F) {
 			if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "/\x00\n") || len(part) > 255 {
 				t.Fatalf("identity %+v is not safe as a path", id)
 			}
+		}
+		if p.Timeout() <= 0 {
+			t.Fatalf("a timeout of %d is %v", p.RunnerInfo.Timeout, p.Timeout())
 		}
 	})
 }
