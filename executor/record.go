@@ -97,6 +97,9 @@ func openStore(dir string) (*store, error) {
 	if err := json.Unmarshal(data, &s.record); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, recordName), err)
 	}
+	if s.record.Objects == nil { // whoever wrote it had none
+		s.record.Objects = map[string]string{}
+	}
 	return s, nil
 }
 
