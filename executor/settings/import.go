@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
 
@@ -207,10 +208,13 @@ func comment(heading string, lines []string) string {
 	}
 	out := "#\n# " + heading + "\n"
 	for _, line := range lines {
-		out += "#   " + strings.Join(strings.Fields(line), " ") + "\n"
+		out += "#   " + strings.Join(strings.FieldsFunc(line, isNoText), " ") + "\n"
 	}
 	return out
 }
+
+// isNoText is for blanks and for what a comment cannot hold: a key in quotes may have any character.
+func isNoText(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }
 
 // empty says whether a value says nothing.
 func empty(value any) bool {
