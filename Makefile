@@ -109,6 +109,10 @@ test: setup ## run linters, unit tests, and end-to-end tests with Docker and Git
 	$(call step,go test,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
 		$(STATIC) scripts/in-memory.sh go test -count=1 -timeout 30m -parallel 4 -vet=off ./executor/e2e ./...)
 
+.PHONY: fuzz
+fuzz: ## fuzz what reads bytes of others, FUZZ_EXECS executions (20000x, or a time such as 60s) each, one function after another
+	$(call step,fuzzing,$(STATIC) scripts/fuzz.sh $(FUZZ_PACKAGES))
+
 .PHONY: demo
 demo: setup build ## run the sample service's CI job twice and compare
 	$(call step,job image,scripts/job-image.sh)
