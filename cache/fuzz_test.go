@@ -25,7 +25,7 @@ var seedEntries = []string{
 		`","size":4096,"items":9,"counted":9},"carried":{"a@2026-11-20":{"at":"2026-11-20T10:00:00Z","used":"/w=="}},"replaces":{"` + digestA + `":"2026-11-20T10:00:00Z"}}`,
 	`{"graphs":["none"],"layer":null}`,
 	`{"job":"1"}`,
-	`{"graphs":["../x"]}`,
+	`{"created":"2026-11-21T10:00:00Z","graphs":["../x"]}`,
 	`{"graphs":["none"],"layer":{"digest":"` + digestA + `","size":1,"items":4611686018427387904,"counted":0}}`,
 	`{"graphs":["none"],"layer":{"digest":"` + digestA + `","size":9223372036854775807,"items":1,"counted":2}}`,
 	`null`,
@@ -52,6 +52,11 @@ func FuzzEntry(f *testing.F) {
 				t.Fatalf("it cannot be carried on: %v", err)
 			} else if again, err := parseEntry(e.Key, written); err != nil || !reflect.DeepEqual(again.Layer, e.Layer) || again.Graphs[0] != e.Graphs[0] {
 				t.Fatalf("%s\nis read as %+v, %v", written, again, err)
+			}
+			for _, graph := range e.Graphs {
+				if key := p.entryKey(e.Created, graph, "1"); !p.isEntry(key) && e.Created.Unix() > 0 {
+					t.Fatalf("the graph %q has the key %q, which is none", graph, key)
+				}
 			}
 			entries = append(entries, e)
 		}
@@ -140,6 +145,10 @@ func FuzzStoredKey(f *testing.F) {
 	f.Add("layers/" + digestA + ".sqfs")
 	f.Add(strings.TrimPrefix(deadNote(p.tier, digestA, time.Unix(1e9, 0)), p.tier))
 	f.Add("build/9999999999999999999-none-1.json")
+	f.Add("layers/" + digestA + ".txt")
+	f.Add("layers/README.sqfs")
+	f.Add("0000000000000000000-none-0.json")
+	f.Add("x/../layers/" + digestA + ".sqfs")
 	f.Add("dead/99999999999999999999-")
 	f.Add("/")
 	f.Fuzz(func(t *testing.T, rest string) {
@@ -150,8 +159,8 @@ func FuzzStoredKey(f *testing.F) {
 		noteTime(p.tier + rest)
 		for prefix, pool := range tier.pools {
 			for _, key := range pool.entries {
-				if !strings.HasPrefix(key, prefix) || !entryName.MatchString(strings.TrimPrefix(key, prefix)) || pool.used.After(time.Unix(1<<34, 0)) {
-					t.Errorf("%q is taken for an entry of %q, written at %v", key, prefix, pool.used)
+				if !strings.HasPrefix(key, prefix) || !entryName.MatchString(strings.TrimPrefix(key, prefix)) || store.CheckPrefix(prefix) != nil {
+					t.Errorf("%q is taken for an entry of %q", key, prefix)
 				}
 			}
 		}

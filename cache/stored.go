@@ -108,6 +108,9 @@ func (p *pruning) tiers(ctx context.Context) ([]*storedTier, error) {
 }
 
 func (t *storedTier) add(o store.Object, rest string) {
+	if store.CheckKey(o.Key) != nil {
+		return
+	}
 	name := path.Base(rest)
 	switch folder := path.Dir(rest); {
 	case folder == "layers":
@@ -119,7 +122,7 @@ func (t *storedTier) add(o store.Object, rest string) {
 		if _, digest, _ := strings.Cut(strings.TrimSuffix(name, ".json"), "-"); hash.MatchString(digest) {
 			t.dead[digest] = o
 		}
-	case entryName.MatchString(name):
+	case folder != "." && entryName.MatchString(name):
 		prefix := t.prefix + folder + "/"
 		if t.pools[prefix] == nil {
 			t.pools[prefix] = &storedPool{prefix: prefix}
