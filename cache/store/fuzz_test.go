@@ -42,6 +42,7 @@ func FuzzServerSays(f *testing.F) {
 	f.Add("AccessDenied", "Access Denied.", 403)
 	f.Add("SignatureDoesNotMatch", "you sent "+secret+"\x1b[2J\n", 403)
 	f.Add("", "<html>\r\n"+strings.Repeat("ä", 400), 502)
+	f.Add("0", "\xc2", 403)
 	f.Add("PermanentRedirect", strings.Repeat("x", 299)+secret, 301)
 	s := &S3{secrets: &secrets{}, advice: advice{server: "s3.example.com", bucket: "b"}}
 	s.secrets.last.Store(&credentials.Value{SecretAccessKey: secret})

@@ -96,7 +96,8 @@ const longestAnswer = 300
 
 // clean makes one line of what somebody else wrote.
 func (s *S3) clean(text string) string {
-	text = strings.Join(strings.FieldsFunc(s.secrets.hide(text), func(r rune) bool { return !unicode.IsPrint(r) }), " ")
+	text = strings.ToValidUTF8(s.secrets.hide(text), "\uFFFD")
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }), " ")
 	if len(text) > longestAnswer {
 		text = strings.ToValidUTF8(text[:longestAnswer], "") + "…"
 	}
