@@ -3,6 +3,8 @@ package kind
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -27,7 +29,7 @@ func FuzzParseIndex(f *testing.F) {
 		hashA + " package " + hashB + " 12\n" + hashB + " other " + hashB + " 0\n",
 		"example.com/A@v1.0.0 module info 5\nexample.com/a@v0.0.0-20200101000000-abcdefabcdef modfile - 5\n",
 		"sumdb/sum.golang.org/lookup/example.com/!a@v1.0.0 checksum 512 300\nsumdb/sum.golang.org/tile/8/0/x001/234.p/5 checksum - 160\n",
-		"../x@v1.0.0 module - 1\n", hashA + " package ../../x 1\n", "sumdb/../x/tile/8/0/001 checksum - 1\n", "a b c 1", "\n",
+		"../x@v1.0.0 module - 1\n", hashA + " package ../../x 1\n", "sumdb/../x/tile/8/0/001 checksum - 1\n", "a b c 1", "\n", hashA + " package " + hashB + " +12\n", hashA + " package " + hashB + " 012\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -69,7 +71,7 @@ func namesOf(item Item) (names []string) {
 // of two kinds.
 func FuzzName(f *testing.F) {
 	for _, seed := range []string{
-		"aa/" + hashA + "-a", "aa/" + hashA + "-d", "aa/" + hashA + "-d/main", "aa/" + hashA + "-d/../x", "trim.txt", "fuzz/x",
+		"aa/" + hashA + "-a", "bb/" + hashA + "-a", "aa/" + hashA + "-d", "aa/" + hashA + "-d/main", "aa/" + hashA + "-d/../x", "trim.txt", "fuzz/x",
 		"cache/download/example.com/!a/@v/v1.0.0.zip", "cache/download/example.com/a/@v/v1.0.0+incompatible.info", "example.com/!a@v1.0.0/a.go",
 		"cache/download/sumdb/sum.golang.org/lookup/example.com/!a@v1.0.0", "cache/download/sumdb/sum.golang.org/tile/8/1/x001/x234/567.p/8",
 		"cache/download/example.com/a/@v/list", "golang.org/toolchain@v0.0.1-go1.26.8.linux-amd64/bin/go", "cache/vcs/x", "../x@v1.0.0/a",
@@ -109,6 +111,7 @@ func FuzzHarvestBuild(f *testing.F) {
 	f.Add([]byte(line(empty, 0)), []byte(""), empty)
 	f.Add([]byte(line(empty, 1)), []byte(""), empty)
 	f.Add([]byte(line(empty, 0)), []byte("x"), empty)
+	f.Add([]byte(line(empty, 1)), []byte("x"), empty)
 	f.Add([]byte(line("../../../../etc/passwd", 0)), []byte("x"), hashB)
 	f.Add([]byte(strings.ToUpper(line(hashB, 0))), []byte("# test log\n"), hashB)
 	f.Add([]byte(line(hashB, -1)), objectOf(packageSymbol+"a", "a.go"), hashB)
@@ -131,6 +134,9 @@ func FuzzHarvestBuild(f *testing.F) {
 			t.Fatalf("%q costs a job all that it saves: %v", entry, err)
 		}
 		for _, item := range h.Items {
+			if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != item.Detail {
+				t.Errorf("%q is taken under the name %s", content, item.Detail)
+			}
 			if fmt.Sprintf("v1 %s %s %20d", item.ID, item.Detail, len(content)) != string(entry[:153]) || item.Detail != named || item.check() != nil {
 				t.Errorf("%q with %q is taken as %+v", entry, content, item)
 			}
@@ -184,7 +190,7 @@ func FuzzChecksums(f *testing.F) {
 	tile := db.get(f, "/tile/8/0/000.p/1")
 	f.Add(record, tile)
 	f.Add(append([]byte("1\n"), record...), tile)
-	f.Add(bytes.ReplaceAll(record, []byte("h1:"), []byte("h1:evil")), tile)
+	f.Add(bytes.ReplaceAll(record, []byte("h1:example.com/a"), []byte("h1:evil")), tile)
 	f.Add(record, append(slices.Clone(tile), tile...))
 	f.Add([]byte("0\nexample.com/a v1.0.0 h1:evil\n\n"), []byte(nil))
 	const server = "sum.example.com"

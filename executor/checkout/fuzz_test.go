@@ -78,7 +78,7 @@ func FuzzGraph(f *testing.F) {
 		"go 1.26\n\nuse (\n\t.\n\t./inner\n)\n\nreplace example.com/b v1.2.3 => ./b\n",
 		"# example.com/b v1.2.3\n## explicit; go 1.20\nexample.com/b\n",
 		"example.com/b v1.2.3 "+hashA+"\nexample.com/b v1.2.3/go.mod "+hashB+"\nexample.com/b v1.2.3 "+hashB+"\n")
-	f.Add("module \"a\n", "use ..\n", "#", "a b c\n\n a v1.0.0 h1:AAAA\n")
+	f.Add("module \"a\n", "use ..\n", "#", "a b c\n\n example.com/a v1.0.0 h1:AAAA\n")
 	f.Add("go 99.9\nfrobnicate x\nmodule x\nrequire x v1\n\x1b[2J", "toolchain default", "\x00", "\xff v1.0.0 "+hashA)
 	dir := f.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "vendor"), 0o700); err != nil {
