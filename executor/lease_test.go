@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/leaktest"
 )
 
 func TestALeaseEndsWithItsRunner(t *testing.T) {
@@ -71,7 +73,7 @@ func TestMain(m *testing.M) {
 		fmt.Println(pid, err)
 		return
 	}
-	m.Run()
+	leaktest.Main(m)
 }
 
 func TestAWrapperAroundUsIsNotTakenForTheRunner(t *testing.T) {

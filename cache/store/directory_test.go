@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/leaktest"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store/storetest"
 )
@@ -201,7 +202,7 @@ func TestMain(m *testing.M) {
 	}
 	dir := os.Getenv(putInto)
 	if dir == "" {
-		os.Exit(m.Run())
+		leaktest.Main(m)
 	}
 	d := store.NewDirectory(dir)
 	for i := 0; ; i++ {
