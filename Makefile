@@ -7,10 +7,14 @@ SHELL := /bin/bash
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo dev)
 GOLANGCI_VERSION := v2.15.0
 NFPM_VERSION := v2.45.0
+CYCLONEDX_VERSION := v1.7.0
+GOVULNCHECK_VERSION := v1.8.0
 
 BIN := bin/gitlab-go-executor
 GOLANGCI := .cache/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 NFPM := .cache/nfpm-$(NFPM_VERSION)/nfpm
+CYCLONEDX := .cache/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
+GOVULNCHECK := .cache/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 GENERATED := .cache/generated
 # Static binaries that know no path of this machine. Linters and tests are told the same, so that what they share is compiled once.
 STATIC = CGO_ENABLED=0 GOFLAGS=-trimpath
@@ -53,9 +57,31 @@ $(NFPM):
 packages: build-all man completion $(NFPM) ## build deb and rpm packages for every platform into dist/
 	$(call step,packages,packaging/build.sh $(VERSION) $(NFPM))
 
+# What lists the modules of a binary. By a module of its own: go install would have proxy.golang.org list versions, which it does not for this one.
+$(CYCLONEDX):
+	@mkdir -p $(@D); cd $(@D); module=github.com/CycloneDX/cyclonedx-gomod; \
+		printf 'module tools\n\ntool %s\n\nrequire %s %s\n' $$module/cmd/cyclonedx-gomod $$module $(CYCLONEDX_VERSION) >go.mod
+	$(call step,building cyclonedx-gomod $(CYCLONEDX_VERSION),cd $(@D) && export GOWORK=off GOTOOLCHAIN=local $(STATIC) && go mod tidy && \
+		go build -ldflags '-s -w' -o . github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod)
+
 .PHONY: release
-release: build-all man completion $(NFPM) ## build packages, archives and checksums for every platform into dist/
-	$(call step,release,packaging/build.sh --archives $(VERSION) $(NFPM))
+release: build-all man completion $(NFPM) $(CYCLONEDX) ## build packages, archives, SBOMs and checksums for every platform into dist/
+	$(call step,release,packaging/build.sh --release $(CYCLONEDX) $(VERSION) $(NFPM))
+
+.PHONY: check-release
+check-release: $(NFPM) $(CYCLONEDX) ## build the release of the last commit twice, elsewhere, and compare
+	$(call step,release twice,NFPM=$(CURDIR)/$(NFPM) CYCLONEDX=$(CURDIR)/$(CYCLONEDX) scripts/check-release.sh)
+
+# Of newer ones proxy.golang.org does not serve every module.
+$(GOVULNCHECK):
+	$(call step,building govulncheck $(GOVULNCHECK_VERSION),$(STATIC) GOBIN=$(CURDIR)/$(@D) GOTOOLCHAIN=local \
+		go install -ldflags '-s -w' golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION))
+
+# It needs https://vuln.go.dev, or a copy of https://github.com/golang/vulndb: make vuln VULN_DB=file:///path/to/vulndb/data/osv
+VULN_DB := https://vuln.go.dev
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## look for known vulnerabilities in what the program calls
+	$(call step,vuln,$(STATIC) scripts/vuln.sh $(GOVULNCHECK) $(VULN_DB))
 
 .PHONY: job-image
 job-image: ## build local/golang:<Go version>, an image to run Go jobs in
@@ -112,6 +138,12 @@ test: setup ## run linters, unit tests, and end-to-end tests with Docker and Git
 .PHONY: fuzz
 fuzz: ## fuzz what reads bytes of others, FUZZ_EXECS executions (20000x, or a time such as 60s) each, one function after another
 	$(call step,fuzzing,$(STATIC) scripts/fuzz.sh $(FUZZ_PACKAGES))
+
+# The race detector needs cgo, and slows what measures a time. What needs Docker is all in executor/e2e, whose executor is a process of its own.
+.PHONY: test-race
+test-race: setup test-stores test-prometheus ## run the unit tests under the race detector (root, 15 minutes)
+	$(call step,race detector,CGO_ENABLED=1 GOFLAGS=-trimpath scripts/in-memory.sh \
+		go test -race -count=1 -timeout 30m -vet=off -skip 'InNoTime$$' $$(go list ./... | grep -v /executor/e2e$$))
 
 .PHONY: demo
 demo: setup build ## run the sample service's CI job twice and compare
