@@ -122,7 +122,7 @@ $(GOLANGCI):
 
 .PHONY: lint
 lint: $(GOLANGCI) ## run the linters
-	$(call step,lint,$(STATIC) $(GOLANGCI) run)
+	$(call step,lint,$(STATIC) $(GOLANGCI) run --allow-serial-runners)
 
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the code

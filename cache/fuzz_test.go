@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -95,7 +96,7 @@ func FuzzSignature(f *testing.F) {
 	f.Add("", []byte("\n"))
 	f.Fuzz(func(t *testing.T, at string, object []byte) {
 		data, err := signing.verified(at, object)
-		if genuine := at == key && string(object) == string(signed); (err == nil) != genuine {
+		if genuine := at == key && bytes.Equal(object, signed); (err == nil) != genuine {
 			t.Errorf("%q at %q: %q, %v", object, at, data, err)
 		} else if genuine && string(data) != seedEntries[0] {
 			t.Errorf("%q is read as %q", object, data)

@@ -106,7 +106,9 @@ func FuzzName(f *testing.F) {
 // FuzzHarvestBuild leaves an entry and an output in a job's build cache. An item comes out only if the output hashes to what the entry
 // says and has the size that it says; an error, which would cost the job all that it saves, never does.
 func FuzzHarvestBuild(f *testing.F) {
-	line := func(output string, size int) string { return fmt.Sprintf("v1 %s %s %20d %20d\n", hashA, output, size, 1) }
+	line := func(output string, size int) string {
+		return fmt.Sprintf("v1 %s %s %20d %20d\n", hashA, output, size, 1)
+	}
 	empty := "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	f.Add([]byte(line(empty, 0)), []byte(""), empty)
 	f.Add([]byte(line(empty, 1)), []byte(""), empty)
@@ -153,7 +155,11 @@ func FuzzZip(f *testing.F) {
 	mod := module.Version{Path: "example.com/a", Version: "v1.0.0"}
 	for _, files := range []map[string]string{
 		{mod.String() + "/go.mod": "module example.com/a\n", mod.String() + "/inner/b.go": "package b\n"},
-		{mod.String() + "/../x": ""}, {mod.String() + "/a": "", mod.String() + "/A": ""}, {mod.String() + "/a/": ""}, {"x": ""}, {},
+		{mod.String() + "/../x": ""},
+		{mod.String() + "/a": "", mod.String() + "/A": ""},
+		{mod.String() + "/a/": ""},
+		{"x": ""},
+		{},
 	} {
 		f.Add([]byte(zipped(f, files)))
 	}
