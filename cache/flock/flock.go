@@ -37,7 +37,11 @@ func Lock(ctx context.Context, path string, how How) (unlock func(), err error) 
 	for {
 		err := unix.Flock(int(file.Fd()), int(how)|unix.LOCK_NB)
 		if err == nil {
-			return func() { _ = file.Close() }, nil
+			return func() {
+				// Closing alone would leave the lock to a child that another goroutine has just forked, until it execs.
+				_ = unix.Flock(int(file.Fd()), unix.LOCK_UN)
+				_ = file.Close()
+			}, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
