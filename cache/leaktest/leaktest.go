@@ -14,9 +14,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main runs the tests of a package and ends the process. It is for TestMain.
-func Main(m *testing.M) {
-	code, err := run(m.Run)
+// running is set for the processes that tests start: a test's own program, run once more by a test, may be killed and would leave the folder. What it
+// leaves is found in the folder of the first.
+const running = "GGE_LEAKTEST"
+
+// Main runs the tests of a package and ends the process. It is for TestMain. undo is called after the tests, for what these have in common.
+func Main(m *testing.M, undo ...func() error) {
+	if os.Getenv(running) != "" {
+		os.Exit(m.Run()) //nolint:forbidigo // as testing does when there is no TestMain
+	}
+	code, err := run(m.Run, undo...)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the tests left something behind:", err)
 		code = max(code, 1)
@@ -26,24 +33,27 @@ func Main(m *testing.M) {
 
 // run gives tests a folder for temporary files of their own: other packages' tests run at the same time. Failed tests may leave
 // what they like, but the folder goes.
-func run(tests func() int) (code int, err error) {
+func run(tests func() int, undo ...func() error) (code int, err error) {
 	elsewhere := os.TempDir()
 	dir, err := os.MkdirTemp(elsewhere, "")
 	if err != nil {
 		return 1, err
 	}
-	if err := os.Setenv("TMPDIR", dir); err != nil {
+	if err := errors.Join(os.Setenv("TMPDIR", dir), os.Setenv(running, "1")); err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, os.Setenv("TMPDIR", elsewhere)) }()
+	defer func() { err = errors.Join(err, os.Setenv("TMPDIR", elsewhere), os.Unsetenv(running)) }()
 	before, err := openFiles()
 	if err != nil {
 		return 1, err
 	}
 	code = tests()
+	for _, do := range undo {
+		err = errors.Join(err, do())
+	}
 	if code == 0 {
 		// Goroutines first: they are waited for.
-		err = errors.Join(goleak.Find(), opened(before), left(dir))
+		err = errors.Join(err, goleak.Find(), opened(before), left(dir))
 	}
 	return code, errors.Join(err, remove(dir))
 }

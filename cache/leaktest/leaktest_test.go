@@ -1,7 +1,9 @@
 package leaktest
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -64,12 +66,53 @@ func TestWhatTestsLeaveBehindIsFound(t *testing.T) {
 	}
 }
 
+func TestWhatTestsHaveInCommonIsUndoneBeforeItIsLookedFor(t *testing.T) {
+	var common *os.File
+	code, err := run(func() int {
+		common = create(t)
+		return 0
+	}, func() error { return errors.Join(common.Close(), os.Remove(common.Name())) })
+	if code != 0 || err != nil {
+		t.Errorf("%d, %v", code, err)
+	}
+	if _, err := run(func() int { return 0 }, func() error { return os.ErrInvalid }); !errors.Is(err, os.ErrInvalid) {
+		t.Errorf("it cannot be undone: %v", err)
+	}
+}
+
 func TestFailedTestsMayLeaveWhatTheyLike(t *testing.T) {
 	code, err := run(func() int {
 		_ = create(t).Close()
 		return 2
 	})
 	if code != 2 || err != nil {
+		t.Errorf("%d, %v", code, err)
+	}
+}
+
+// isKilled has this program be killed in the middle of its tests.
+const isKilled = "TEST_IS_KILLED"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(isKilled) == "" {
+		os.Exit(m.Run())
+	}
+	Main(m)
+}
+
+func TestAProgramThatATestKillsLeavesNoFolderOfItsOwn(t *testing.T) {
+	if os.Getenv(isKilled) != "" {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	code, err := run(func() int {
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$")
+		child.Env = append(os.Environ(), isKilled+"=1")
+		if out, err := child.CombinedOutput(); err == nil || len(out) > 0 {
+			t.Errorf("%v, %s", err, out)
+		}
+		return 0
+	})
+	if code != 0 || err != nil {
 		t.Errorf("%d, %v", code, err)
 	}
 }
