@@ -158,15 +158,13 @@ type noCredentials struct{ error }
 // Unwrap gives the reason.
 func (n noCredentials) Unwrap() error { return n.error }
 
-// hide takes them out of a text. A server may say in an error what it was sent, and a proxy all headers.
+// hide takes them out of a text, and the logins of proxies. A server may say in an error what it was sent, and a proxy all headers.
 func (s *secrets) hide(text string) string {
-	value := s.last.Load()
-	if value == nil {
-		return text
-	}
-	all := []string{value.SecretAccessKey, value.SessionToken}
-	for _, secret := range slices.Clone(all) {
-		all = append(all, url.QueryEscape(secret), url.PathEscape(secret))
+	all := slices.Clone(ProxySecrets())
+	if value := s.last.Load(); value != nil {
+		for _, secret := range []string{value.SecretAccessKey, value.SessionToken} {
+			all = append(all, secret, url.QueryEscape(secret), url.PathEscape(secret))
+		}
 	}
 	for _, secret := range all {
 		if secret != "" {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 )
 
@@ -47,7 +49,11 @@ func (s *Spool) PutFile(ctx context.Context, key, path string) error {
 // Get implements Store.
 func (s *Spool) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
 	for _, from := range []Store{s.small, s.files, s.known} {
-		if data, err := from.Get(ctx, key, limit); !errors.Is(err, fs.ErrNotExist) {
+		data, err := from.Get(ctx, key, limit)
+		if err == nil && from == Store(s.known) {
+			s.noteRead(key)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
 			return data, err
 		}
 	}
@@ -60,6 +66,33 @@ func (s *Spool) Get(ctx context.Context, key string, limit int64) ([]byte, error
 
 // Forget drops the copy of a small object, which is not what it should be: the far store's may be.
 func (s *Spool) Forget(ctx context.Context, key string) error { return s.known.Delete(ctx, key) }
+
+// Sweep drops the copies of small objects that nobody has read for so long. Those of a journal that is still read go when it is listed and no longer has
+// them; those of one that is not, as of a ref that was merged, would stay for ever.
+func (s *Spool) Sweep(ctx context.Context, unread time.Duration) error {
+	known, err := s.known.List(ctx, "", 0)
+	for _, o := range known {
+		if info, err := stat(s.known.path(o.Key)); err != nil || time.Since(info.ModTime()) < unread {
+			continue
+		}
+		if err := s.known.Delete(ctx, o.Key); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// readAgain is how much later a copy is noted to have been read again.
+const readAgain = time.Hour
+
+// noteRead has Sweep know that a copy is read.
+func (s *Spool) noteRead(key string) {
+	path := s.known.path(key)
+	if info, err := stat(path); err == nil && time.Since(info.ModTime()) > readAgain {
+		now := time.Now()
+		_ = os.Chtimes(path, now, now) // if that fails, it is asked for once more some day
+	}
+}
 
 // GetFile implements Store.
 func (s *Spool) GetFile(ctx context.Context, key, path string, have func(int64)) error {
@@ -227,6 +260,7 @@ func (s *Spool) sendOne(ctx context.Context, from *Directory, o Object, put func
 	if err := put(); err != nil {
 		return fmt.Errorf("send what waits in the spool: %w", err)
 	}
+	crash.At(crash.ObjectSent)
 	sent.Objects++
 	sent.Bytes += o.Size
 	return from.Delete(ctx, o.Key)

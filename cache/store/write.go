@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 )
 
 // objectMode is that of a file that is copied, in the store or out of it: nobody ever changes an object.
@@ -28,6 +30,7 @@ func (d *Directory) write(ctx context.Context, file string, from io.Reader, dura
 		err = staged.Sync()
 	}
 	if err = errors.Join(err, staged.Close()); err == nil {
+		crash.At(crash.ObjectStaged)
 		err = d.place(file, func() error { return os.Rename(staged.Name(), file) })
 	}
 	if err != nil {
