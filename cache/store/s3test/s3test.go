@@ -31,10 +31,19 @@ const (
 // Versity starts versitygw, with its objects in a temporary folder, and gives its bucket.
 func Versity(t testing.TB) store.S3Config {
 	t.Helper()
-	return start(t, "versitygw", func(address, dir string) ([]string, []string) {
+	c, _ := VersityOver(t, t.TempDir())
+	return c
+}
+
+// VersityOver starts versitygw with its objects in a folder that is there already, and gives its bucket and that bucket's folder: what is put there is an
+// object.
+func VersityOver(t testing.TB, dir string) (c store.S3Config, folder string) {
+	t.Helper()
+	c = start(t, "versitygw", func(address, _ string) ([]string, []string) {
 		return []string{"--port", address, "--region", region, "--quiet", "posix", dir},
 			[]string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey}
 	})
+	return c, filepath.Join(dir, bucket)
 }
 
 // MinIO starts MinIO, with its objects in a temporary folder, and gives its bucket.
