@@ -39,7 +39,7 @@ func (u *upperWalk) walk(dir folder, at string, depth int) error {
 	return dir.each(u.ctx, func(e fs.DirEntry) error {
 		switch name := path.Join(at, e.Name()); {
 		case e.Type().IsRegular():
-			u.found.Files = append(u.found.Files, name)
+			u.found.add(name)
 		case e.IsDir() && depth > 0:
 			return u.enter(dir, e.Name(), name, depth-1)
 		case e.Type()&fs.ModeCharDevice != 0:

@@ -64,7 +64,7 @@ func (c *comparison) walk(dir folder, trees []folder, at string, depth int) erro
 		case e.Type().IsRegular():
 			same, err := c.unchanged(dir, trees, base)
 			if err == nil && !same {
-				c.found.Files = append(c.found.Files, name)
+				c.found.add(name)
 			}
 			return err
 		case e.IsDir() && depth > 0:

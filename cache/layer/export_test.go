@@ -30,3 +30,6 @@ func OverlayOptions(enforced bool) map[string]string {
 	}
 	return options
 }
+
+// Add notes a file of a job.
+func (c *Changes) Add(name string) { c.add(name) }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 )
 
@@ -71,6 +72,7 @@ func (h Host) Adopt(ctx context.Context, digest string, fetch func(path string, 
 		follow.stop()
 		return err
 	}
+	crash.At(crash.LayerFetched)
 	info, err := follow.seal(ctx)
 	if err != nil {
 		return err
@@ -87,6 +89,7 @@ func (h Host) publish(path, digest string) error {
 	if err := os.Rename(path, h.File(digest)); err != nil {
 		return err
 	}
+	crash.At(crash.LayerPlaced)
 	folder, err := os.Open(h.layers())
 	if err != nil {
 		return err
@@ -148,6 +151,7 @@ func discard(path, folder string) error {
 		}
 		return err
 	}
+	crash.At(crash.LayerBuried)
 	return os.RemoveAll(grave)
 }
 

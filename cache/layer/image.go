@@ -14,6 +14,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 )
 
@@ -33,14 +34,34 @@ func NewImage(h Host) *Image { return &Image{host: h, mounter: mountOverlay} }
 
 // Layer mounts the layer.
 func (d *Image) Layer(ctx context.Context, digest string) (string, error) {
+	dir, err := d.mounted(ctx, digest)
+	if err != nil && !errors.Is(err, ErrCorrupt) && strings.Contains(err.Error(), "superblock") && d.mountsAnother(ctx, digest) {
+		err = fmt.Errorf("%w: it is what its name says, and the kernel mounts others: %w", ErrCorrupt, err)
+	}
+	return dir, err
+}
+
+// mountsAnother tells an image that was made by hand from a host that can mount none, to both of which mount(8) says the same: it tries one of our own.
+func (d *Image) mountsAnother(ctx context.Context, than string) bool {
+	own, err := d.host.Write(ctx, nil, func(func(File, error) bool) {})
+	if err != nil || own.Digest == than {
+		return false
+	}
+	_, err = d.Layer(ctx, own.Digest)
+	return errors.Join(err, d.Release(ctx, own.Digest), d.host.Remove(own.Digest)) == nil
+}
+
+func (d *Image) mounted(ctx context.Context, digest string) (string, error) {
 	return d.host.readable(ctx, digest, holdsImage, func(dir string) error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
+		crash.At(crash.MountPointMade)
 		if err := d.mountImage(ctx, digest); err != nil {
 			_ = os.Remove(dir)
 			return fmt.Errorf("mount layer %.12s: %w", digest, d.host.blame(ctx, digest, err))
 		}
+		crash.At(crash.LayerMounted)
 		if err := complete(dir); err != nil {
 			return errors.Join(fmt.Errorf("layer %.12s: %w", digest, err), detach(dir), os.Remove(dir))
 		}
@@ -142,6 +163,7 @@ func (h Host) release(ctx context.Context, digest string) error {
 	if err := detach(dir); err != nil {
 		return fmt.Errorf("unmount layer %.12s: %w", digest, err)
 	}
+	crash.At(crash.LayerUnmounted)
 	if err := unix.Rmdir(dir); err == nil {
 		return nil
 	}

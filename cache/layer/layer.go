@@ -78,7 +78,26 @@ func (w Work) Merged() string { return filepath.Join(w.Dir, "merged") }
 type Changes struct {
 	Files   []string // regular files that were made or may have been changed, slash-separated, relative to Merged, sorted
 	Removed int      // files and folders of layers that were removed
-	Other   int      // what is neither file nor folder: never taken
+	Other   int      // what is neither file nor folder, or lies deeper than anybody would look, or is beyond what there is room for: never taken
+
+	bytes int // of the names of Files
+}
+
+// Bounds of the names of files, all of which are held in memory. No program that opens files by their paths makes longer ones than maxPath (PATH_MAX). A
+// million files of a module cache have some 100 MB of names.
+const (
+	maxPath  = 4096
+	maxNames = 256 << 20 // bytes
+)
+
+// add notes a file of a job.
+func (c *Changes) add(name string) {
+	if len(name) > maxPath || c.bytes+len(name) > maxNames {
+		c.Other++
+		return
+	}
+	c.bytes += len(name)
+	c.Files = append(c.Files, name)
 }
 
 // File is one file of a layer to be written. Folders above it come into being by themselves, 0777 and of the time of the layer's

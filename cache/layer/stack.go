@@ -15,6 +15,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 )
 
@@ -55,6 +56,7 @@ func (d *Image) Mount(ctx context.Context, w Work, layers []string) error {
 	if err := prepareWork(w); err != nil {
 		return err
 	}
+	crash.At(crash.UpperMade)
 	o := overlay{dir: w.Dir, source: want, base: d.host.mnt(), enforced: enforced()}
 	for _, digest := range layers {
 		o.lowers = append(o.lowers, filepath.Join(digest, Tree))

@@ -14,6 +14,8 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 )
 
 // Bounds of the image writer, which works beside the jobs of the host.
@@ -47,6 +49,7 @@ func (h Host) Write(ctx context.Context, index []byte, files iter.Seq2[File, err
 	if err != nil {
 		return Info{}, err
 	}
+	crash.At(crash.LayerStaged)
 	return info, h.publish(path, info.Digest)
 }
 

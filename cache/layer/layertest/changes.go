@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,8 +12,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
 )
 
 func changes(t *testing.T, f *Fixture) {
@@ -38,24 +35,12 @@ func changes(t *testing.T, f *Fixture) {
 	f.Must(os.Symlink("changed", filepath.Join(w.Merged(), "link")))
 	f.Must(syscall.Mkfifo(filepath.Join(w.Merged(), "pipe"), 0o666))
 	f.Must(unix.Mknod(filepath.Join(w.Merged(), "device"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))))
-	f.socket(w)
+	f.Must(unix.Mknod(filepath.Join(w.Merged(), "socket"), unix.S_IFSOCK|0o666, 0))
 	want := []string{"changed", "chmod", "deep/er/new", "dir/new\nline", "edited", "new", "truncated"}
 	got := f.changes(w, above, below)
 	if !slices.Equal(got.Files, want) || got.Removed != 3 || got.Other != 4 {
 		t.Errorf("changes are %+v, want files %q, 3 removed, 4 others", got, want)
 	}
-}
-
-// socket leaves one in the folder. It is made by a relative path: an absolute one may be too long for a socket.
-func (f *Fixture) socket(w layer.Work) {
-	f.t.Helper()
-	link := filepath.Join(f.t.TempDir(), "m")
-	f.Must(os.Symlink(w.Merged(), link))
-	config := net.ListenConfig{}
-	socket, err := config.Listen(f.Context(), "unix", filepath.Join(link, "socket"))
-	f.Must(err)
-	socket.(*net.UnixListener).SetUnlinkOnClose(false)
-	f.Must(socket.Close())
 }
 
 func noChanges(t *testing.T, f *Fixture) {
