@@ -66,7 +66,7 @@ func (build) Prepare(dir string) error {
 }
 
 // openFolders opens dir and makes sure that it and the folders below it are there and open to any user. Most are there already.
-// Should a job have been here before, no symbolic link of its own leads out.
+// Should a job have been here before, or a layer be forged, no symbolic link leads out, and what is no folder makes room for one.
 func openFolders(dir string, folders ...string) (*os.Root, error) {
 	parent, err := os.OpenRoot(filepath.Dir(dir))
 	if err != nil {
@@ -90,10 +90,13 @@ func openFolders(dir string, folders ...string) (*os.Root, error) {
 
 func openFolder(root *os.Root, name string) error {
 	info, err := root.Lstat(name)
-	if err != nil || !info.IsDir() {
-		err = root.Mkdir(name, 0o777)
-	} else if info.Mode().Perm() == 0o777 {
+	switch {
+	case err == nil && info.IsDir() && info.Mode().Perm() == 0o777:
 		return nil
+	case err == nil && !info.IsDir():
+		err = errors.Join(root.Remove(name), root.Mkdir(name, 0o777))
+	case errors.Is(err, fs.ErrNotExist):
+		err = root.Mkdir(name, 0o777)
 	}
 	if err != nil {
 		return err
@@ -148,7 +151,7 @@ func isHash(s string) bool {
 // executable is the name of the one file in an output that is a folder, as those of go run and go tool are (PutExecutable in
 // cmd/go/internal/cache): Go refuses one with several.
 func executable(root *os.Root, hash string) (string, error) {
-	folder, err := root.Open(outputFile(hash))
+	folder, err := openDir(root, outputFile(hash))
 	if err != nil {
 		return "", judge(err)
 	}

@@ -91,6 +91,8 @@ func readActions(ctx context.Context, in Input, refused tally) ([]action, error)
 	var actions []action
 	for _, name := range in.Changed {
 		switch hash, suffix := parseEntry(name); {
+		case suffix == "a" && len(actions) == maxItems:
+			refused[RefusedSize]++
 		case suffix == "a":
 			actions = append(actions, action{id: hash})
 		case suffix == "" && !isByproduct(name):
@@ -178,9 +180,10 @@ func (b build) readOutputs(ctx context.Context, root *os.Root, actions []action)
 			hashes = append(hashes, a.output)
 		}
 	}
+	budget := newBudget()
 	return outputs, each(ctx, len(hashes), func(ctx context.Context, i int) error {
 		out := outputs[hashes[i]]
-		err := out.read(ctx, root, hashes[i], b.classOf)
+		err := out.read(ctx, root, hashes[i], b.classOf, budget)
 		var r refusal
 		if errors.As(err, &r) {
 			out.refused, err = r, nil
@@ -190,7 +193,7 @@ func (b build) readOutputs(ctx context.Context, root *os.Root, actions []action)
 }
 
 // read tells what the output is, and refuses it unless its content hashes to its name.
-func (o *output) read(ctx context.Context, root *os.Root, hash string, classOf func(start []byte) Class) error {
+func (o *output) read(ctx context.Context, root *os.Root, hash string, classOf func(start []byte) Class, budget *budget) error {
 	name := outputFile(hash)
 	info, err := root.Lstat(name)
 	if err != nil {
@@ -221,6 +224,9 @@ func (o *output) read(ctx context.Context, root *os.Root, hash string, classOf f
 	}
 	if o.size > maxFile {
 		return refusal(RefusedSize)
+	}
+	if err := budget.take(o.size); err != nil {
+		return err
 	}
 	if o.class == Package {
 		o.pkg = packageOf(f, o.size)

@@ -53,6 +53,9 @@ func FuzzParseIndex(f *testing.F) {
 
 // namesOf are the files that an item of an index is read from.
 func namesOf(item Item) (names []string) {
+	if item.Foreign() {
+		return nil
+	}
 	switch item.Class {
 	case Module, ModFile:
 		mod, _ := parseVersion(item.ID)

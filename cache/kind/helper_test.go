@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/leaktest"
 )
 
 // toolLog names the file in which the test's program, as go's -toolexec, notes which tools are run.
@@ -21,8 +23,7 @@ const toolLog = "TEST_TOOL_LOG"
 func TestMain(m *testing.M) {
 	log := os.Getenv(toolLog)
 	if log == "" || len(os.Args) < 3 {
-		m.Run()
-		return
+		leaktest.Main(m)
 	}
 	if err := runTool(log, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)

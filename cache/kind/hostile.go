@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -24,12 +25,39 @@ const (
 	RefusedIncomplete = "incomplete" // something that belongs to it is missing
 )
 
+// Refusals are all of them.
+func Refusals() []string {
+	return []string{RefusedName, RefusedType, RefusedSize, RefusedFormat, RefusedHash, RefusedSum, RefusedIncomplete}
+}
+
 // Sizes that nothing honest exceeds: the biggest archives that the linker takes are about 2 GiB (cmd/internal/objfile has 32-bit
 // offsets), and a harvest bigger than maxTotal would not fit a host's layers anyway.
 const (
 	maxFile  = 2 << 30
 	maxTotal = 16 << 30
 )
+
+// maxItems bounds the entries, or module versions, that a harvest looks at: each costs some opens, and memory, also of every later job. All that Kubernetes compiles
+// and tests is some 50 000.
+const maxItems = 1 << 18
+
+// budget is how many bytes a harvest may still read: files with holes are as big as they like, and the disk is no limit to what is hashed of them.
+type budget struct{ left atomic.Int64 }
+
+func newBudget() *budget {
+	b := &budget{}
+	b.left.Store(maxTotal)
+	return b
+}
+
+// take refuses what is beyond.
+func (b *budget) take(size int64) error {
+	if b.left.Add(-size) < 0 {
+		b.left.Add(size)
+		return refusal(RefusedSize)
+	}
+	return nil
+}
 
 // refusal is one of the Refused words as an error.
 type refusal string
@@ -90,6 +118,11 @@ func open(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	return f, info, nil
+}
+
+// openDir opens a folder and nothing else: hits are counted between two scripts too, when services of the job may still write.
+func openDir(root *os.Root, name string) (*os.File, error) {
+	return root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
 }
 
 // isFolder refuses what is no folder itself, before it is opened as one.

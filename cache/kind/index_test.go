@@ -47,18 +47,20 @@ func TestAnIndexThatWasTamperedWithIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"cut off":                        strings.TrimSuffix(good, "\n"),
-		"an empty line":                  good + "\n",
-		"twice the same":                 good + good,
-		"out of order":                   b + " package " + b + " 12\n" + good,
-		"two blanks":                     strings.Replace(good, " package", "  package", 1),
-		"a fifth field":                  strings.Replace(good, "12", "12 13", 1),
-		"a negative size":                strings.Replace(good, "12", "-12", 1),
-		"a signed size":                  strings.Replace(good, "12", "+12", 1),
-		"a size in another form":         strings.Replace(good, "12", "012", 1),
-		"a size beyond all":              strings.Replace(good, "12", "99999999999999999999", 1),
-		"a carriage return":              strings.Replace(good, "\n", "\r\n", 1),
-		"an unknown class":               strings.Replace(good, "package", "shell", 1),
+		"cut off":                strings.TrimSuffix(good, "\n"),
+		"an empty line":          good + "\n",
+		"twice the same":         good + good,
+		"out of order":           b + " package " + b + " 12\n" + good,
+		"two blanks":             strings.Replace(good, " package", "  package", 1),
+		"a fifth field":          strings.Replace(good, "12", "12 13", 1),
+		"a negative size":        strings.Replace(good, "12", "-12", 1),
+		"a signed size":          strings.Replace(good, "12", "+12", 1),
+		"a size in another form": strings.Replace(good, "12", "012", 1),
+		"a size beyond all":      strings.Replace(good, "12", "99999999999999999999", 1),
+		"a carriage return":      strings.Replace(good, "\n", "\r\n", 1),
+		"what is no class":       strings.Replace(good, "package", "Shell", 1),
+		"a class of another release with an ID of no use": strings.Replace(good, a+" package", "\x1b shell", 1),
+		"an empty detail":                "golang.org/x/mod@v0.42.0 modfile  12\n",
 		"an ID that leads out":           "../../x package " + b + " 12\n",
 		"an ID in upper case":            strings.Repeat("A", 64) + " package " + b + " 12\n",
 		"no output":                      a + " package - 12\n",
@@ -81,6 +83,17 @@ func TestAnIndexThatWasTamperedWithIsRefused(t *testing.T) {
 		if items, err := ParseIndex([]byte(text)); err == nil {
 			t.Errorf("%s: accepted as %v", name, items)
 		}
+	}
+}
+
+// Its items have their places, which bits of use go by; nothing else is done with them.
+func TestAnIndexOfALaterReleaseIsReadAsFarAsItIsKnown(t *testing.T) {
+	t.Parallel()
+	a, b := strings.Repeat("a", 64), strings.Repeat("b", 64)
+	text := a + " package " + b + " 12\n" + "tomorrow/x tree-2 ../anything 5\n"
+	items, err := ParseIndex([]byte(text))
+	if err != nil || len(items) != 2 || items[0].Foreign() || !items[1].Foreign() || string(MarshalIndex(items)) != text {
+		t.Errorf("%+v, %v", items, err)
 	}
 }
 

@@ -43,6 +43,9 @@ func (v *version) zipAndTree() (int64, error) {
 		return 0, refusal(RefusedSum)
 	}
 	archive, err := openZip(file, info.Size(), v.mod)
+	if err == nil {
+		err = v.budget.take(archive.size)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -63,6 +66,7 @@ type archive struct {
 	files   map[string]*zip.File
 	folders map[string]bool
 	names   []string // of files, with the prefix
+	size    int64    // of all that it inflates to
 }
 
 // maxDirectory bounds what is read of a zip's directory, all of which is held in memory. Go's own source, with 15 000 files, has
@@ -97,6 +101,7 @@ func openZip(file io.ReaderAt, size int64, mod module.Version) (*archive, error)
 		a.files[name] = f
 		a.names = append(a.names, f.Name)
 	}
+	a.size = int64(total)
 	return a, nil
 }
 
@@ -170,10 +175,6 @@ func (v *version) tree(a *archive, sum string) (int64, error) {
 		return 0, judge(err)
 	}
 	defer root.Close()
-	var size int64
-	for _, f := range a.files {
-		size += int64(f.UncompressedSize64) // at most MaxZipFile, by openZip
-	}
 	w := &walk{ctx: v.ctx, root: root, archive: a, isToolchain: v.mod.Path == toolchain}
 	if err := w.folder("."); err != nil {
 		return 0, err
@@ -188,7 +189,7 @@ func (v *version) tree(a *archive, sum string) (int64, error) {
 	if err == nil && got != sum {
 		err = refusal(RefusedHash)
 	}
-	return size + w.copied, err
+	return a.size + w.copied, err
 }
 
 // walk checks that a tree holds no more than its zip does. It stops at the first file too many, so that a tree without end costs
@@ -202,7 +203,7 @@ type walk struct {
 }
 
 func (w *walk) folder(name string) error {
-	folder, err := w.root.Open(name)
+	folder, err := openDir(w.root, name)
 	if err != nil {
 		return judge(err)
 	}

@@ -23,13 +23,14 @@ const maxInfo = 64 << 10
 func (m modules) Harvest(ctx context.Context, in Input) (Harvest, error) {
 	h := Harvest{Refused: tally{}}
 	found := changedVersions(in.Changed, h.Refused)
+	budget := newBudget()
 	db, err := newDatabase(in.Root, m.verifier, in)
 	if err != nil {
 		return Harvest{}, err
 	}
 	err = each(ctx, len(found), func(ctx context.Context, i int) error {
 		v := found[i]
-		v.ctx, v.root, v.sums, v.database = ctx, in.Root, in.Sums, db
+		v.ctx, v.root, v.sums, v.database, v.budget = ctx, in.Root, in.Sums, db, budget
 		return v.harvest(in.Known)
 	})
 	if err != nil {
@@ -68,6 +69,7 @@ type version struct {
 	root     *os.Root
 	sums     Sums
 	database *database
+	budget   *budget
 
 	// what came out
 	fetched bool
@@ -75,7 +77,7 @@ type version struct {
 	refused []refusal
 }
 
-// changedVersions groups changed files, by ID.
+// changedVersions groups changed files, by ID. Those of more than maxItems versions are left out here, before they cost memory.
 func changedVersions(changed []string, refused tally) []*version {
 	byMod := map[module.Version]*version{}
 	for _, name := range changed {
@@ -87,6 +89,10 @@ func changedVersions(changed []string, refused tally) []*version {
 			continue
 		}
 		if byMod[mod] == nil {
+			if len(byMod) == maxItems {
+				refused[RefusedSize]++
+				continue
+			}
 			byMod[mod] = &version{mod: mod, id: mod.String(), changed: map[string]bool{}}
 		}
 		byMod[mod].changed[part] = true
@@ -209,6 +215,9 @@ func (v *version) missing(err error, tried bool) error {
 // goMod gives the size of the .mod if it is right.
 func (v *version) goMod() (int64, error) {
 	data, err := read(v.root, partFile(v.mod, partMod), modzip.MaxGoMod)
+	if err == nil {
+		err = v.budget.take(int64(len(data)))
+	}
 	if err != nil {
 		return 0, err
 	}
