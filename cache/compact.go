@@ -11,8 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
 // Numbers of compaction.
@@ -21,6 +25,7 @@ const (
 	steps         = 8              // of compaction, at the most, before others have their turn
 	tidyAt        = 64             // entries of a pool from which on superfluous ones go even without a merge
 	graphsOfEntry = 50             // that a compaction's entry stands for
+	graphsKept    = 100            // of a pool, the newest: an entry that only says that there was an older one is not worth its request
 	doomedFor     = 24 * time.Hour // before a layer that nobody names is deleted
 )
 
@@ -35,18 +40,25 @@ func (c *Cache) compact(ctx context.Context, p pool, entries []Entry, limit int6
 	if err := c.bring(ctx, p, layers, func(l indexed) bool { return c.atHand(l.LayerRef) }); err != nil {
 		return false, err
 	}
+	layers = slices.DeleteFunc(layers, indexed.foreign)
 	picked := rewritable(part(entries, layers), limit)
 	if len(picked) == 0 {
-		return false, c.tidy(ctx, entries)
+		return false, nil
 	}
 	replaced := func(l indexed) bool { return slices.Contains(picked, l.Digest) }
 	if err := c.bring(ctx, p, layers, replaced); err != nil {
 		return false, err
 	}
+	if slices.ContainsFunc(layers, indexed.foreign) {
+		return false, nil // which nobody had looked into; now it is on this host, and the next compaction leaves it out
+	}
 	part(entries, layers)
 	layers = slices.DeleteFunc(layers, func(l indexed) bool { return !replaced(l) })
 	return true, c.merge(ctx, p, entries, layers)
 }
+
+// foreign says that a later release has put something into a layer: to rewrite it would lose that.
+func (l indexed) foreign() bool { return slices.ContainsFunc(l.all, kind.Item.Foreign) }
 
 // bring reads what is in those layers that are wanted, and has them fetched if need be.
 func (c *Cache) bring(ctx context.Context, p pool, layers []indexed, wanted func(indexed) bool) error {
@@ -96,7 +108,11 @@ func (c *Cache) merge(ctx context.Context, p pool, entries []Entry, layers []ind
 	if err := c.write(ctx, p, e); err != nil {
 		return err
 	}
-	keys := superfluous(append([]Entry{e}, entries...))
+	crash.At(crash.MergeWritten)
+	if err := c.forget(ctx, superfluous(append([]Entry{e}, entries...))); err != nil {
+		return err
+	}
+	var keys []string
 	for _, digest := range doomed {
 		keys = append(keys, p.layerKey(digest))
 	}
@@ -104,10 +120,10 @@ func (c *Cache) merge(ctx context.Context, p pool, entries []Entry, layers []ind
 }
 
 // tidy removes entries that tell nothing any more where nothing is merged. What they have replaced would be forgotten with them, so those
-// that have replaced anything wait for a merge.
-func (c *Cache) tidy(ctx context.Context, entries []Entry) error {
+// that have replaced anything wait for a merge. It says whether any went: others may come into view then.
+func (c *Cache) tidy(ctx context.Context, entries []Entry) (did bool, err error) {
 	if len(entries) < tidyAt {
-		return nil
+		return false, nil
 	}
 	keys := superfluous(entries)
 	for _, e := range entries {
@@ -115,16 +131,35 @@ func (c *Cache) tidy(ctx context.Context, entries []Entry) error {
 			keys = slices.DeleteFunc(keys, func(key string) bool { return key == e.Key })
 		}
 	}
+	return len(keys) > 0, c.forget(ctx, keys)
+}
+
+// cut removes entries that come after those that are read of a journal: no job sees them, and they would only become more. Their layers are
+// left for prune.
+func (c *Cache) cut(ctx context.Context, p pool, unseen []store.Object) error {
+	var keys []string
+	for _, o := range unseen {
+		if p.isEntry(o.Key) {
+			keys = append(keys, o.Key)
+		}
+	}
 	return c.forget(ctx, keys)
 }
 
+// forget deletes objects, in no order.
 func (c *Cache) forget(ctx context.Context, keys []string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readAtOnce)
 	for _, key := range keys {
-		if err := c.store.Delete(ctx, key); err != nil {
-			return storeError(ctx, err)
-		}
+		group.Go(func() error {
+			if err := c.store.Delete(ctx, key); err != nil {
+				return storeError(ctx, err)
+			}
+			crash.At(crash.ObjectForgotten)
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // mergedFiles are the files of the layers' items; of a file or an item that several hold, the upper one's.
@@ -152,7 +187,7 @@ func mergedFiles(k kind.Kind, layers []indexed) iter.Seq2[layer.File, error] {
 
 // files yields the files of some of a layer's items; it is false when no more are wanted. They can be opened until it returns.
 func (l indexed) files(k kind.Kind, items []kind.Item, yield func(layer.File, error) bool) (more bool) {
-	root, err := os.OpenRoot(filepath.Join(l.dir, layer.Tree, k.Name()))
+	root, err := openKind(filepath.Join(l.dir, layer.Tree), k.Name())
 	if err != nil {
 		return yield(layer.File{}, err)
 	}
@@ -203,7 +238,7 @@ func (c *Cache) carryDoomed(e *Entry, entries []Entry, now time.Time) (due []str
 }
 
 // superfluous are the keys of entries that tell nothing any more: their layer is replaced, what they replaced is carried on, their
-// word on what is used does not count, and their graph has another entry.
+// word on what is used does not count, and their graph has another entry, or is none of the newest.
 func superfluous(entries []Entry) (keys []string) {
 	alive, _ := living(entries, "", maxEntries)
 	counts := map[string]bool{}
@@ -218,7 +253,7 @@ func superfluous(entries []Entry) (keys []string) {
 	for i, e := range entries {
 		news := false
 		for _, g := range e.Graphs {
-			news = news || !known[g]
+			news = news || !known[g] && len(known) < graphsKept
 			known[g] = true
 		}
 		holds := e.Layer != nil && slices.ContainsFunc(alive, func(r LayerRef) bool { return r.Digest == e.Layer.Digest })

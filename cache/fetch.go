@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -89,10 +91,33 @@ func fetchError(ctx context.Context, err error) error {
 	return storeError(ctx, err)
 }
 
+// holdsItsKind refuses a layer that holds anything but the folder of the kind as whose it is mounted: whoever can write to the store would have the caches of
+// one kind altered by a layer of another.
+func (p *plan) holdsItsKind(dir, digest string) error {
+	tree, err := os.Open(filepath.Join(dir, layer.Tree))
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	entries, err := tree.ReadDir(2)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: %w", layer.ErrCorrupt, err)
+	}
+	for _, l := range p.Layers {
+		if l.Digest == digest && (len(entries) != 1 || entries[0].Name() != l.Kind || !entries[0].IsDir()) {
+			return fmt.Errorf("%w: it holds something else than a folder %s", layer.ErrCorrupt, l.Kind)
+		}
+	}
+	return nil
+}
+
 // readable makes every layer of the plan readable, so that one that is damaged costs itself alone.
 func (c *Cache) readable(ctx context.Context, p *plan) (problems []error, err error) {
 	for _, digest := range p.digests() {
-		_, err := c.driver.Layer(ctx, digest)
+		dir, err := c.driver.Layer(ctx, digest)
+		if err == nil {
+			err = p.holdsItsKind(dir, digest)
+		}
 		switch {
 		case err == nil:
 		case errors.Is(err, layer.ErrCorrupt), errors.Is(err, fs.ErrNotExist):

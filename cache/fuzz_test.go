@@ -78,7 +78,7 @@ func FuzzEntry(f *testing.F) {
 			indexedLayers[i] = indexed{held: held{LayerRef: l, Kind: "build"}}
 		}
 		rewritable(part(entries, indexedLayers), foreground)
-		if len(carry(entries, indexedLayers, nil)) > speakersKept {
+		if len(carry(entries, indexedLayers, nil)) > speakersKept+6 { // and a word of each day
 			t.Fatal("more words are carried than are kept")
 		}
 	})

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"golang.org/x/sys/unix"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
 )
@@ -22,6 +24,7 @@ func (c *Cache) Discard(ctx context.Context, dir string) error {
 	if err := c.driver.Unmount(ctx, work); err != nil {
 		return fmt.Errorf("unmount the caches of a job: %w", err) // what is mounted must not be removed file by file
 	}
+	crash.At(crash.CachesUnmounted)
 	return os.RemoveAll(work.Dir)
 }
 
@@ -42,7 +45,7 @@ func (c *Cache) Abandon(ctx context.Context, dir string) error {
 		return fmt.Errorf("unmount the caches of a job: %w", err)
 	}
 	p, err := readPlan(work.Dir)
-	if err != nil || p.Request.Mode == NoSave {
+	if err != nil || p.Request.Mode == NoSave || !made(work) {
 		return os.RemoveAll(work.Dir) // there is nothing to save, or nobody knows whose it is
 	}
 	kept, err := c.salvageable()
@@ -53,13 +56,25 @@ func (c *Cache) Abandon(ctx context.Context, dir string) error {
 		return os.RemoveAll(work.Dir)
 	}
 	folder := filepath.Join(c.Dir, salvageFolder, fmt.Sprintf("%d-%s", time.Now().UnixNano(), p.Request.Job))
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
+	for range salvageKept { // an empty folder may be taken for what a crash has left
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return err
+		}
+		crash.At(crash.SalvageFolderMade)
+		if err = os.Rename(work.Dir, WorkOf(folder).Dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
 	}
-	return os.Rename(work.Dir, WorkOf(folder).Dir)
+	return err
 }
 
-// salvageable lists what Abandon kept, the oldest first.
+// made says whether a job has ever had something to write to: its layers may not even have been fetched.
+func made(work layer.Work) bool {
+	_, err := os.Lstat(work.Merged())
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// salvageable lists what Abandon kept, the oldest first. Folders into which a crash has kept it from moving anything go.
 func (c *Cache) salvageable() ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(c.Dir, salvageFolder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -67,15 +82,16 @@ func (c *Cache) salvageable() ([]string, error) {
 	}
 	var folders []string
 	for _, e := range entries {
-		if e.IsDir() {
-			folders = append(folders, filepath.Join(c.Dir, salvageFolder, e.Name()))
+		folder := filepath.Join(c.Dir, salvageFolder, e.Name())
+		if e.IsDir() && unix.Rmdir(folder) != nil {
+			folders = append(folders, folder)
 		}
 	}
 	return folders, nil
 }
 
-// Salvage saves what killed jobs have made. Each is tried once: what cannot be saved now is dropped. done is called with each
-// result.
+// Salvage saves what killed jobs have made. Each is tried once, and once more if the time was over: what cannot be saved then is dropped, lest a job leaves what
+// every prepare of the host spends its time on. done is called with each result.
 func (c *Cache) Salvage(ctx context.Context, done func(Saved, error)) error {
 	folders, err := c.salvageable()
 	if err != nil || len(folders) == 0 {
@@ -89,24 +105,40 @@ func (c *Cache) Salvage(ctx context.Context, done func(Saved, error)) error {
 	}
 	defer unlock()
 	for _, folder := range folders {
-		saved, err := c.salvage(ctx, folder)
 		if ctx.Err() != nil {
 			return nil // the next prepare goes on
 		}
-		done(saved, err)
+		saved, over, err := c.salvage(ctx, folder)
+		if over || ctx.Err() == nil {
+			done(saved, err)
+		}
 	}
 	return nil
 }
 
-func (c *Cache) salvage(ctx context.Context, folder string) (Saved, error) {
-	saved, err := c.mountAndSave(ctx, folder)
+// triedName marks what has been tried to be saved, beside the work folder.
+const triedName = "tried"
+
+// salvage saves what one job has made; over says that nothing is left of it.
+func (c *Cache) salvage(ctx context.Context, folder string) (saved Saved, over bool, err error) {
+	mark := filepath.Join(folder, triedName)
+	_, fresh := os.Lstat(mark)
+	if err := os.WriteFile(mark, nil, 0o600); err != nil {
+		return Saved{}, false, err
+	}
+	saved, err = c.mountAndSave(ctx, folder)
+	limited := context.WithoutCancel(ctx)
 	if ctx.Err() != nil {
-		return saved, errors.Join(err, c.driver.Unmount(context.WithoutCancel(ctx), WorkOf(folder)))
+		if fresh != nil {
+			return saved, false, errors.Join(err, c.driver.Unmount(limited, WorkOf(folder)))
+		}
+		err = Because(TooSlow, "it could not be saved in time, twice: %w", err)
 	}
-	if left := c.Discard(ctx, folder); left != nil {
-		return saved, errors.Join(err, left)
+	crash.At(crash.SalvageSaved)
+	if left := c.Discard(limited, folder); left != nil {
+		return saved, false, errors.Join(err, left)
 	}
-	return saved, errors.Join(err, os.RemoveAll(folder))
+	return saved, true, errors.Join(err, os.RemoveAll(folder))
 }
 
 func (c *Cache) mountAndSave(ctx context.Context, folder string) (Saved, error) {
@@ -121,7 +153,10 @@ func (c *Cache) mountAndSave(ctx context.Context, folder string) (Saved, error) 
 	if err := c.driver.Mount(ctx, work, p.digests()); err != nil {
 		return Saved{}, err
 	}
-	return c.save(ctx, work, false)
+	crash.At(crash.SalvageMounted)
+	saved, err := c.save(ctx, work, false)
+	saved.Instance, saved.Job, saved.Restored = p.Request.Instance, p.Request.Job, p.Created
+	return saved, err
 }
 
 // HostOptions say what goes from the host besides what is beyond the MaxSize of the Options.
@@ -161,7 +196,29 @@ func (c *Cache) PruneHost(ctx context.Context, o HostOptions, tell func(what str
 	}
 	unmounted := c.release(ctx, leased, o.Unused)
 	done, err := c.evict(ctx, leased, o, tell)
-	return done, errors.Join(unmounted, err, c.host.Sweep(ctx, staleStaging))
+	return done, errors.Join(unmounted, err, c.host.Sweep(ctx, staleStaging), c.sweepStaged(), c.sweepOld(ctx))
+}
+
+// What a host keeps of pools, of which each ref has its own, and that go with their refs.
+const (
+	sweptEvery = time.Hour          // it is looked for
+	copiesKept = 7 * 24 * time.Hour // of entries that no job of the host has read
+	locksKept  = 24 * time.Hour     // and made anew when they are needed
+)
+
+// sweepOld removes what this host keeps of pools that it has nothing to do with any more. With many of them it takes a while to look, and
+// there is no hurry.
+func (c *Cache) sweepOld(ctx context.Context) error {
+	locks := filepath.Join(c.Dir, "locks")
+	mark := filepath.Join(locks, ".swept")
+	if info, err := os.Stat(mark); err == nil && time.Since(info.ModTime()) < sweptEvery {
+		return nil
+	}
+	problems := errors.Join(flock.Sweep(ctx, locks, locksKept), os.MkdirAll(locks, 0o700), os.WriteFile(mark, nil, 0o600))
+	if c.spool != nil {
+		problems = errors.Join(problems, c.spool.Sweep(ctx, copiesKept))
+	}
+	return problems
 }
 
 // Layers are the layers on this host: how many, and their bytes.

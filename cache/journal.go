@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
@@ -55,7 +56,8 @@ type LayerRef struct {
 // Limits of what is read of a journal. Compaction keeps it far shorter.
 const (
 	maxEntries   = 500
-	maxEntrySize = 8 << 20 // bytes
+	maxEntrySize = 8 << 20   // bytes
+	maxRead      = 128 << 20 // bytes of all entries together: what is read is kept in memory
 	readAtOnce   = 32
 )
 
@@ -124,9 +126,14 @@ func (c *Cache) entries(ctx context.Context, p pool, objects []store.Object) (en
 	failed := make([]error, len(objects))
 	var group errgroup.Group
 	group.SetLimit(readAtOnce)
+	var bytes int64
 	for i, o := range objects {
 		if !p.isEntry(o.Key) {
 			continue
+		}
+		if bytes += o.Size; bytes > maxRead {
+			problems = append(problems, Because(Corrupt, "the entries %s* have more than %s: older ones are not read", p.prefix, humanize.IBytes(maxRead)))
+			break
 		}
 		group.Go(func() error {
 			all[i], failed[i] = c.entry(ctx, o.Key)

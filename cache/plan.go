@@ -3,13 +3,16 @@ package cache
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 )
@@ -80,11 +83,18 @@ func (p *plan) drop(digest string, why error) {
 			continue
 		}
 		p.Reasons[l.Kind] = reason
-		if l.Tier == p.Request.Tier && reason == Corrupt {
-			p.Damaged = append(p.Damaged, l)
+		if reason == Corrupt {
+			p.damaged(l)
 		}
 	}
 	p.Layers = slices.DeleteFunc(p.Layers, func(l held) bool { return l.Digest == digest })
+}
+
+// damaged has Save take a layer off the journal, where that is the tier's own.
+func (p *plan) damaged(l held) {
+	if l.Tier == p.Request.Tier {
+		p.Damaged = append(p.Damaged, l)
+	}
 }
 
 // leaseLock orders leases and removals: who removes a layer holds it alone and reads all leases; who takes a lease shares it. What
@@ -118,6 +128,9 @@ func readPlan(work string) (*plan, error) {
 	if err := json.Unmarshal(data, &p); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(work, planName), err)
 	}
+	if p.Reasons == nil { // another release wrote it, and had none
+		p.Reasons = map[string]Reason{}
+	}
 	return &p, nil
 }
 
@@ -146,11 +159,34 @@ func (c *Cache) leased() (map[string]bool, error) {
 	return leased, nil
 }
 
+// sweepStaged removes what crashes have left of replaceFile outside of jobs' own folders.
+func (c *Cache) sweepStaged() error {
+	var problems []error
+	for _, pattern := range []string{filepath.Join(grownFolder, "*.json.*"), filepath.Join("spool", "*.json.*")} {
+		files, err := filepath.Glob(filepath.Join(escapeGlob(c.Dir), pattern))
+		problems = append(problems, err)
+		for _, file := range files {
+			if info, err := os.Stat(file); err == nil && time.Since(info.ModTime()) > staleStaging && filepath.Ext(file) != takenMark {
+				problems = append(problems, ignoreGone(os.Remove(file)))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // replaceFile writes a file that appears whole or not at all.
 func replaceFile(path string, data []byte) error {
 	staged := fmt.Sprintf("%s.%d", path, os.Getpid())
 	if err := os.WriteFile(staged, data, 0o600); err != nil {
 		return err
 	}
+	crash.At(crash.FileStaged)
 	return os.Rename(staged, path)
 }

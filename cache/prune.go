@@ -12,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
@@ -49,6 +50,7 @@ func (c *Cache) PruneStore(ctx context.Context, o PruneOptions, tell func(what s
 	}
 	p.pick(tiers)
 	p.removeEntries(ctx, tiers)
+	crash.At(crash.EntriesPruned)
 	p.readEntries(ctx, tiers)
 	p.removeLayers(ctx, tiers)
 	if ctx.Err() != nil {
@@ -216,6 +218,7 @@ func (p *pruning) removeLayers(ctx context.Context, tiers []*storedTier) {
 			return storeError(ctx, p.cache.store.Put(ctx, key, nil))
 		})
 	}
+	crash.At(crash.DeadNoted)
 	slices.Sort(due)
 	failed := p.remove(ctx, "removing layers", due)
 	for _, key := range due {
@@ -227,5 +230,6 @@ func (p *pruning) removeLayers(ctx context.Context, tiers []*storedTier) {
 		p.done.Bytes += layers[key].Size
 		idle = append(idle, notes[key])
 	}
+	crash.At(crash.LayersPruned)
 	p.remove(ctx, "removing notes", idle)
 }

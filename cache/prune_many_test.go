@@ -36,6 +36,19 @@ func (f faulty) Delete(ctx context.Context, key string) error {
 	return f.Store.Delete(ctx, key)
 }
 
+// listed is a store whose listings can be watched, and fail as the test says.
+type listed struct {
+	store.Store
+	list func(prefix string) error
+}
+
+func (l listed) List(ctx context.Context, prefix string, limit int) ([]store.Object, error) {
+	if err := l.list(prefix); err != nil {
+		return nil, err
+	}
+	return l.Store.List(ctx, prefix, limit)
+}
+
 // failsIn fails for the keys of one tier.
 func failsIn(tier string) func(key string) error {
 	return func(key string) error {

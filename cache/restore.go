@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
@@ -91,12 +92,17 @@ func (c *Cache) restore(ctx context.Context, dir string, r Request) (Restored, e
 	if err := c.driver.Mount(ctx, work, p.digests()); err != nil {
 		return Restored{}, err
 	}
+	crash.At(crash.OverlayMounted)
 	for _, name := range r.Kinds {
 		if err := kind.Named(name).Prepare(filepath.Join(work.Merged(), name)); err != nil {
 			return Restored{}, err
 		}
 	}
-	restored := p.summary(work, problems)
+	doubted, err := c.doubt(ctx, work, p)
+	if err != nil {
+		return Restored{}, err
+	}
+	restored := p.summary(work, append(problems, doubted...))
 	restored.Mount = time.Since(began).Seconds()
 	return restored, nil
 }
@@ -140,6 +146,7 @@ func (c *Cache) fetched(ctx context.Context, dir string, r Request) (*plan, []er
 			return nil, nil, err
 		}
 		began = time.Now()
+		crash.At(crash.PlanLeased)
 		failed, err := c.fetch(ctx, p)
 		if err != nil {
 			return nil, nil, err

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
@@ -32,6 +33,10 @@ type Saved struct {
 	Write    float64               // making it a layer and an entry
 	Reason   Reason                // why not all was saved; empty if it was
 	Problems []error               // what went wrong and cost no more than warmth
+
+	// Whose it is, and when that job's caches were restored: where Salvage tells of jobs.
+	Instance, Job string
+	Restored      time.Time
 }
 
 // ModuleCount counts module versions. What nobody knows is null.
@@ -97,6 +102,7 @@ func (c *Cache) harvest(ctx context.Context, work layer.Work, p *plan, complete 
 	if err != nil {
 		return saved, err
 	}
+	saved.Refused = strays(changes, p.Request.Kinds)
 	opened, err := used(work, p.Request.Kinds)
 	if err != nil {
 		saved.Problems = append(saved.Problems, err)
@@ -125,25 +131,22 @@ type saving struct {
 	base     []indexed // the topmost first
 }
 
-// indexed is a layer with what is in it.
-type indexed struct {
-	held
-	dir   string // its content
-	items []kind.Item
-	all   []kind.Item // in a compaction items are those that are alive, and this all of them
-}
-
 func (s *saving) run(ctx context.Context, work layer.Work, changed []string) error {
 	for _, l := range s.plan.of(s.kind.Name()) {
 		x, err := s.cache.index(ctx, l)
-		if err != nil {
+		switch {
+		case err == nil:
+			s.base = append(s.base, x)
+		case ctx.Err() == nil && ReasonOf(err) == Corrupt: // somebody has forged it: it is whole
+			s.saved.Problems = append(s.saved.Problems, err)
+			s.plan.damaged(l)
+		default:
 			return err
 		}
-		s.base = append(s.base, x)
 	}
-	root, err := os.OpenRoot(filepath.Join(work.Merged(), s.kind.Name()))
+	root, err := openKind(work.Merged(), s.kind.Name())
 	if errors.Is(err, fs.ErrNotExist) {
-		root, err = nil, nil // the job removed it
+		root, err = nil, nil // the job removed it, or put something else in its place, which is counted as a stray
 	}
 	if err != nil {
 		return err
@@ -168,6 +171,21 @@ func (s *saving) run(ctx context.Context, work layer.Work, changed []string) err
 	return s.publish(ctx, root, harvest.Items)
 }
 
+// strays counts what a job left in its caches that is neither a file nor a folder, and files outside of all kinds.
+func strays(changes layer.Changes, kinds []string) map[string]int {
+	found := map[string]int{}
+	if changes.Other > 0 {
+		found[kind.RefusedType] = changes.Other
+	}
+	for _, name := range changes.Files {
+		folder, _, inside := strings.Cut(name, "/")
+		if !inside || !slices.Contains(kinds, folder) {
+			found[kind.RefusedName]++
+		}
+	}
+	return found
+}
+
 // below are the names in a folder.
 func below(folder string, names []string) []string {
 	var found []string
@@ -177,36 +195,6 @@ func below(folder string, names []string) []string {
 		}
 	}
 	return found
-}
-
-// itemsOf unites layers; the upper one wins.
-func itemsOf(layers []indexed) map[string]kind.Item {
-	all := map[string]kind.Item{}
-	for _, l := range layers {
-		for _, item := range l.items {
-			if _, ok := all[item.ID]; !ok {
-				all[item.ID] = item
-			}
-		}
-	}
-	return all
-}
-
-// index reads what is in a layer.
-func (c *Cache) index(ctx context.Context, l held) (indexed, error) {
-	dir, err := c.driver.Layer(ctx, l.Digest)
-	if err != nil {
-		return indexed{}, err
-	}
-	data, err := os.ReadFile(filepath.Join(dir, layer.Index))
-	if err != nil {
-		return indexed{}, Because(Corrupt, "layer %.12s: %w", l.Digest, err)
-	}
-	items, err := kind.ParseIndex(data)
-	if err != nil {
-		return indexed{}, Because(Corrupt, "layer %.12s: %w", l.Digest, err)
-	}
-	return indexed{held: l, dir: dir, items: items}, nil
 }
 
 // publish writes what is new into a layer of its own and the entry that names it, one job of the pool after the other, so that jobs
@@ -259,6 +247,7 @@ func (s *saving) publish(ctx context.Context, root *os.Root, items []kind.Item) 
 	if err := c.write(ctx, p, e); err != nil {
 		return err
 	}
+	crash.At(crash.EntryWritten)
 	return c.noteGrown(p)
 }
 
@@ -324,6 +313,7 @@ func (c *Cache) writeLayer(ctx context.Context, p pool, items []kind.Item, files
 	if err := c.store.PutFile(ctx, p.layerKey(info.Digest), c.host.File(info.Digest)); err != nil {
 		return nil, storeError(ctx, err)
 	}
+	crash.At(crash.LayerStored)
 	ref := &LayerRef{Digest: info.Digest, Size: info.Size, Items: len(items)}
 	for _, item := range items {
 		if !p.kind.Counts(item.Class) {
@@ -355,6 +345,7 @@ func (s *saving) disown(ctx context.Context, p pool, entries []Entry) ([]Entry, 
 				return nil, storeError(ctx, err)
 			}
 		}
+		crash.At(crash.DamagedUnnamed)
 		if err := s.cache.store.Delete(ctx, p.layerKey(l.Digest)); err != nil {
 			return nil, storeError(ctx, err)
 		}

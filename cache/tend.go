@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
@@ -70,7 +73,7 @@ func (c *Cache) Tend(ctx context.Context, thorough bool) error {
 // Compact compacts the pools that jobs of this host have added to. Unless it is thorough it rewrites no more than a job may wait for. A pool
 // that fails is tried again the next time.
 func (c *Cache) Compact(ctx context.Context, thorough bool) error {
-	marks, err := filepath.Glob(filepath.Join(escapeGlob(c.Dir), grownFolder, "*.json"))
+	marks, err := c.marks()
 	if err != nil {
 		return err
 	}
@@ -78,6 +81,7 @@ func (c *Cache) Compact(ctx context.Context, thorough bool) error {
 	if thorough {
 		limit = math.MaxInt64
 	}
+	slices.SortFunc(marks, func(a, b string) int { return turnOf(a).Compare(turnOf(b)) }) // lest those that fail keep the others from their turn
 	var problems []error
 	for _, mark := range marks {
 		if err := c.tendPool(ctx, mark, limit); err != nil {
@@ -90,8 +94,33 @@ func (c *Cache) Compact(ctx context.Context, thorough bool) error {
 	return errors.Join(problems...)
 }
 
+// turnOf is since when a pool waits: since it has grown, or since it was tried last.
+func turnOf(mark string) (since time.Time) {
+	for _, file := range []string{mark + takenMark, mark} {
+		if info, err := os.Stat(file); err == nil {
+			return info.ModTime()
+		}
+	}
+	return since
+}
+
 // grownFolder has a file for each pool that this host has added to since it was compacted last.
 const grownFolder = "grown"
+
+// takenMark is what the name of such a file ends with as long as the pool is being compacted. A crash leaves it to the next one.
+const takenMark = ".taken"
+
+// marks are the files, each once.
+func (c *Cache) marks() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(escapeGlob(c.Dir), grownFolder, "*.json*"))
+	marks := map[string]bool{}
+	for _, file := range files {
+		if mark := strings.TrimSuffix(file, takenMark); strings.HasSuffix(mark, ".json") {
+			marks[mark] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(marks)), err
+}
 
 // grown is what such a file holds.
 type grown struct {
@@ -102,59 +131,110 @@ type grown struct {
 
 func (p pool) name() string { return strings.ReplaceAll(strings.TrimSuffix(p.prefix, "/"), "/", ",") }
 
-// noteGrown has Tend look at a pool.
+// noteGrown has Tend look at a pool. One that waits for that keeps its turn, however often it grows.
 func (c *Cache) noteGrown(p pool) error {
+	mark := filepath.Join(c.Dir, grownFolder, p.name()+".json")
+	if _, err := os.Stat(mark); err == nil {
+		return nil
+	}
 	data, err := json.Marshal(grown{p.tier, p.prefix, p.kind.Name()})
 	if err != nil {
 		return err
 	}
-	folder := filepath.Join(c.Dir, grownFolder)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(mark), 0o700); err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(folder, p.name()+".json"), data)
+	return replaceFile(mark, data)
 }
 
+// tendPool compacts a pool, unless somebody is at it. Then its mark stays for the next time.
 func (c *Cache) tendPool(ctx context.Context, mark string, limit int64) error {
-	data, err := os.ReadFile(mark)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // another process is at it
+	// Not the lock of those who save, who would wait. What they add meanwhile is as if another host had added it, and marks the pool again.
+	name := strings.TrimSuffix(filepath.Base(mark), ".json")
+	now, cancel := context.WithTimeout(ctx, time.Millisecond)
+	defer cancel()
+	unlock, err := flock.Lock(now, filepath.Join(c.Dir, "locks", name+",compaction"), flock.Exclusive)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return context.Cause(ctx)
 	}
-	if err != nil {
-		return err
-	}
-	var g grown
-	if err := json.Unmarshal(data, &g); err != nil || kind.Named(g.Kind) == nil {
-		return errors.Join(fmt.Errorf("%s is not what this program writes: %w", mark, err), os.Remove(mark))
-	}
-	p := pool{tier: g.Tier, prefix: g.Prefix, kind: kind.Named(g.Kind)}
-	// Not the lock of those who save, who would wait. What they add meanwhile is as if another host had added it.
-	unlock, err := flock.Lock(ctx, c.poolLock(p)+",compaction", flock.Exclusive)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := os.Remove(mark); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	taken := mark + takenMark
+	if _, err := readMark(mark); errors.Is(err, errOtherRelease) {
+		return nil
+	}
+	if err := ignoreGone(os.Rename(mark, taken)); err != nil {
 		return err
 	}
-	if err := c.compactPool(ctx, p, limit); err != nil {
-		return errors.Join(err, c.noteGrown(p))
+	tried := time.Now()
+	if err := ignoreGone(os.Chtimes(taken, tried, tried)); err != nil {
+		return err
 	}
-	return nil
+	crash.At(crash.MarkTaken)
+	p, err := readMark(taken)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOtherRelease) {
+		return nil // another process was faster, or another release's crashed
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(taken))
+	}
+	if err := c.compactPool(ctx, p, limit); err != nil {
+		return err
+	}
+	return os.Remove(taken)
 }
 
-// compactPool goes on until nothing is left to do. It works in a far store itself: what a compaction replaces is deleted there at once, so its entry
-// must not wait in the spool of a host that may die.
+// errOtherRelease says that nothing is known of a pool but that it is not to be touched.
+var errOtherRelease = errors.New("the pool is another release's")
+
+func readMark(file string) (pool, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return pool{}, err
+	}
+	var g grown
+	err = json.Unmarshal(data, &g)
+	if err == nil && !strings.HasPrefix(g.Prefix, keyVersion+"/") {
+		return pool{}, errOtherRelease
+	}
+	if err != nil || kind.Named(g.Kind) == nil {
+		return pool{}, fmt.Errorf("%s is not what this program writes: %w", file, err)
+	}
+	return pool{tier: g.Tier, prefix: g.Prefix, kind: kind.Named(g.Kind)}, nil
+}
+
+// compactPool goes on until nothing is left to do, and nothing beyond what is read of the journal. It works in a far store itself: what a compaction
+// replaces is deleted there at once, so its entry must not wait in the spool of a host that may die.
 func (c *Cache) compactPool(ctx context.Context, p pool, limit int64) error {
 	direct := *c
 	direct.store = c.Store
-	for range steps {
-		entries, _, err := direct.journal(ctx, p)
-		if err != nil || len(entries) == 0 {
+	for left := steps; left > 0; {
+		objects, err := direct.store.List(ctx, p.prefix, maxListed)
+		if err != nil {
+			return storeError(ctx, err)
+		}
+		read := objects[:min(len(objects), maxEntries)]
+		entries, _ := direct.entries(ctx, p, read)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if len(entries) == 0 {
+			return nil
+		}
+		merged, err := direct.compact(ctx, p, entries, limit)
+		if err != nil {
 			return err
 		}
-		if did, err := direct.compact(ctx, p, entries, limit); !did || err != nil {
+		if merged {
+			left--
+			continue
+		}
+		if tidied, err := direct.tidy(ctx, entries); err != nil {
 			return err
+		} else if !tidied {
+			return direct.cut(ctx, p, objects[len(read):])
 		}
 	}
 	return nil

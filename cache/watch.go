@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
 )
@@ -41,6 +42,7 @@ func (c *Cache) Watch(dir, target string) (stop func() error, err error) {
 	if err := os.WriteFile(begun, nil, 0o600); err != nil {
 		return nil, err
 	}
+	crash.At(crash.WatchBegun)
 	p, err := readPlan(work.Dir)
 	if err != nil {
 		return nil, err
@@ -75,6 +77,7 @@ func (c *Cache) Watch(dir, target string) (stop func() error, err error) {
 		if err := replaceFile(filepath.Join(work.Dir, fmt.Sprintf(watchEnded, began)), data); err != nil {
 			return err
 		}
+		crash.At(crash.WatchEnded)
 		return os.Remove(begun)
 	}, nil
 }

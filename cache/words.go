@@ -14,7 +14,7 @@ const (
 	wordsKept    = 3                   // of each speaker, the newest ones: what none of them used is dead
 	wordsFor     = 30 * 24 * time.Hour // how long a word counts
 	dayCounts    = 5 * 24 * time.Hour  // likewise, of what was used of an extra cache in a day; its tools keep what they have not used as long
-	speakersKept = 50                  // whose word is carried, those that spoke last
+	speakersKept = 50                  // whose words are carried each by itself, those that spoke last
 )
 
 // wordsOn are the newest words of each speaker on a layer of n items. Who added it is taken to use all of it, until it has said otherwise
@@ -117,9 +117,26 @@ func carry(entries []Entry, layers []indexed, items []kind.Item) map[string]Word
 			carried[speaker] = mine
 		}
 	}
+	unite(carried)
+	return carried
+}
+
+// unite leaves those that spoke last, and unites what the others said in the last days, by the day: a pipeline may have more jobs than there is room
+// for, as those of a parallel matrix, and the next one wants what all of them have built.
+func unite(carried map[string]Word) {
 	speakers := slices.SortedFunc(maps.Keys(carried), func(a, b string) int { return carried[b].At.Compare(carried[a].At) })
 	for _, speaker := range speakers[min(len(speakers), speakersKept):] {
+		word := carried[speaker]
 		delete(carried, speaker)
+		if carried[speakers[0]].At.Sub(word.At) >= dayCounts {
+			continue
+		}
+		day := ofDay("", word.At)
+		all := carried[day]
+		if word.At.After(all.At) {
+			all.At = word.At
+		}
+		all.Used = all.Used.with(word.Used)
+		carried[day] = all
 	}
-	return carried
 }

@@ -1,8 +1,11 @@
 package cache
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 )
 
 // A linter's job that finds nothing changed opens one entry of each package, and what it once found out of the imports stays shut. The next change needs it.
@@ -68,5 +71,57 @@ func TestACompactionPassesOnTheDaysOfALinter(t *testing.T) {
 	e := Entry{Speaker: speaker, Created: now.Add(2 * time.Hour), Used: map[string]Bits{digestOf("b"): {0b01}}}
 	if e.remember([]Entry{merged}); e.Used[digestOf("b")][0] != 0b11 {
 		t.Errorf("it says %08b", e.Used[digestOf("b")])
+	}
+}
+
+// A pipeline of very many jobs, each of which uses something that no other does, finds all of it again, however often it is compacted between.
+func TestACompactionLosesNothingOfAPipelineOfVeryManyJobs(t *testing.T) {
+	t.Parallel()
+	const jobs = 3 * speakersKept
+	began := time.Date(2026, 11, 2, 23, 0, 0, 0, time.UTC) // it goes on after midnight
+	digest, items := digestOf("a"), make([]kind.Item, jobs)
+	for i := range items {
+		items[i].ID = fmt.Sprintf("%03d", i)
+	}
+	merged := func(at time.Time, carried map[string]Word) []Entry {
+		return []Entry{{Created: at, Graphs: []string{"g"}, Layer: &LayerRef{Digest: digest, Items: jobs}, Carried: carried}}
+	}
+	compacted := func(entries []Entry) map[string]Word {
+		return carry(entries, []indexed{{held: held{LayerRef: LayerRef{Digest: digest, Items: jobs}}, items: items, all: items}}, items)
+	}
+	alive := func(entries []Entry) (n int) {
+		bits := aliveBits(entries, digest, jobs, 1)
+		for i := range jobs {
+			if bits.has(i) {
+				n++
+			}
+		}
+		return n
+	}
+	said := map[string]Word{}
+	for i := range jobs {
+		used := makeBits(jobs)
+		used.set(i)
+		said[fmt.Sprint("job ", i)] = Word{began.Add(time.Duration(i) * time.Minute), used}
+	}
+	entries := merged(began.Add(4*time.Hour), said)
+	for day := range 5 {
+		carried := compacted(entries)
+		if len(carried) > speakersKept+6 {
+			t.Errorf("%d words are carried", len(carried))
+		}
+		if entries = merged(began.Add(4*time.Hour+time.Duration(day)*24*time.Hour), carried); alive(entries) != jobs {
+			t.Errorf("after %d days and a compaction %d of %d are alive", day, alive(entries), jobs)
+		}
+	}
+	if n := alive(merged(began.Add(7*24*time.Hour), compacted(entries))); n != speakersKept {
+		t.Errorf("after a week without another pipeline %d are alive, want the %d of those that spoke last", n, speakersKept)
+	}
+	old := map[string]Word{"today": {began.AddDate(0, 0, 6), makeBits(jobs)}}
+	for speaker, word := range said {
+		old[speaker] = word
+	}
+	if carried := compacted(merged(began.AddDate(0, 0, 6), old)); len(carried) != speakersKept {
+		t.Errorf("%d words are carried, want those of the %d that spoke last", len(carried), speakersKept)
 	}
 }
