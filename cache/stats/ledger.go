@@ -14,12 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 	"modernc.org/sqlite" // also the driver of that name
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 )
 
 // Ledger is the jobs of a host. Several goroutines and processes may use it at the same time.
 type Ledger struct {
-	db   *sql.DB
-	path string
+	db      *sql.DB
+	path    string
+	version int // of its schema
 }
 
 // busyTimeout is how long a writer waits for another one; each holds the ledger for milliseconds.
@@ -40,6 +43,7 @@ func Open(ctx context.Context, stateDir string) (*Ledger, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, failed(path, err)
 	}
+	crash.At(crash.LedgerMade)
 	return open(ctx, path, "rw")
 }
 
@@ -65,13 +69,20 @@ func open(ctx context.Context, path, mode string) (*Ledger, error) {
 	if err != nil {
 		return nil, failed(path, err)
 	}
-	if err := migrate(ctx, db); err != nil {
+	version, err := migrate(ctx, db)
+	if err != nil {
 		return nil, errors.Join(failed(path, err), db.Close())
 	}
-	return &Ledger{db: db, path: path}, nil
+	return &Ledger{db: db, path: path, version: version}, nil
 }
 
-func (l *Ledger) failed(err error) error { return failed(l.path, err) }
+func (l *Ledger) failed(err error) error {
+	if l.version > len(migrations) {
+		err = fmt.Errorf("a later release has made it (version %d, and this one knows %d): install that one again, or move it away, with its -wal and -shm: %w",
+			l.version, len(migrations), err)
+	}
+	return failed(l.path, err)
+}
 
 // failed says what can be done about a file that is no ledger, or not in one piece.
 func failed(path string, err error) error {
@@ -85,15 +96,34 @@ func failed(path string, err error) error {
 // Close closes the ledger.
 func (l *Ledger) Close() error { return l.db.Close() }
 
-// Add adds a job, or replaces what an earlier attempt of it has said. It decides what the caches have saved: what the newest cold run of the same
+// Add adds a job, or replaces what an earlier attempt of it has said; an attempt that is there already, from before a crash, stays. It decides what the caches have saved: what the newest cold run of the same
 // job (instance, project, name, platform) took longer than this one for its scripts with restore and save. Both have to have
 // succeeded. A cold run is one that began with no layers.
 func (l *Ledger) Add(ctx context.Context, j Job) error {
 	return l.do(ctx, func(tx *sql.Tx) error {
+		var there bool
+		err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM jobs WHERE instance = ? AND job = ? AND began = ?)", j.Instance, j.Job, j.Began).Scan(&there)
+		if err != nil || there {
+			return err
+		}
 		if err := compareWithCold(ctx, tx, &j); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "REPLACE INTO jobs ("+columnList+") VALUES ("+placeholders+")", j.Fields()...)
+		_, err = tx.ExecContext(ctx, "REPLACE INTO jobs ("+columnList+") VALUES ("+placeholders+")", j.Fields()...)
+		return err
+	})
+}
+
+// AddSaved adds to a job what was saved of it after its end: it was killed. What was known before stays. at is a time at which the job ran: the row of
+// another attempt is left alone, and so is a ledger that has none of the job. To those who Follow it is no news.
+func (l *Ledger) AddSaved(ctx context.Context, at time.Time, of Job) error {
+	return l.do(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE jobs SET saved_bytes = coalesce(saved_bytes, 0) + ?,
+			modules_wanted = coalesce(modules_wanted, ?), modules_hit_host = coalesce(modules_hit_host, ?), modules_hit_store = coalesce(modules_hit_store, ?),
+			modules_missed = coalesce(modules_missed, ?), build_available = coalesce(build_available, ?), build_hit = coalesce(build_hit, ?),
+			build_new = coalesce(build_new, ?) WHERE instance = ? AND job = ? AND began <= ? AND ended >= ?`,
+			of.SavedBytes, of.ModulesWanted, of.ModulesHitHost, of.ModulesHitStore, of.ModulesMissed, of.BuildAvailable, of.BuildHit, of.BuildNew,
+			of.Instance, of.Job, at.UnixMilli(), at.UnixMilli())
 		return err
 	})
 }
@@ -125,6 +155,7 @@ func (l *Ledger) do(ctx context.Context, change func(*sql.Tx) error) error {
 		err = change(tx)
 	}
 	if err == nil {
+		crash.At(crash.RowWritten)
 		err = tx.Commit()
 	}
 	if err != nil {
@@ -148,6 +179,7 @@ func (l *Ledger) Trim(ctx context.Context, most int64) error {
 			break
 		}
 	}
+	crash.At(crash.RowsTrimmed)
 	if err := l.giveBack(ctx); err != nil {
 		return l.failed(err)
 	}

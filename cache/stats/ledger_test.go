@@ -111,17 +111,59 @@ func TestEachFieldOfAJobHasAColumn(t *testing.T) {
 	}
 }
 
-func TestALaterAttemptTakesThePlaceOfAnEarlierOne(t *testing.T) {
+func TestALaterAttemptTakesThePlaceOfAnEarlierOneAndEachIsAddedOnce(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	first := row(1)
 	first.Outcome = "system_failed"
+	first.Began = Time{day.Add(-time.Minute)}
 	other := row(1)
 	other.Instance = "other.example.com"
-	l.add(t, first, row(1), other)
+	again := row(1)
+	again.Outcome = "lost" // somebody who had crashed goes on, and knows less
+	l.add(t, first, row(1), other, again)
 	got := l.all(t, Filter{})
 	if len(got) != 2 || got[0].Outcome != "success" || got[1].Instance != "other.example.com" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestWhatIsSavedOfAKilledJobIsAddedToItsRow(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	number := func(n int) *int { return &n }
+	bytes := func(n int64) *int64 { return &n }
+	killed := Job{Instance: "gitlab.example.com", Job: "1", Began: Time{day}, Ended: Time{day.Add(time.Hour)}, Outcome: "lost", ModulesMissed: number(7)}
+	other := killed
+	other.Instance = "another.example.com"
+	l.add(t, killed, other)
+	follow := func() (n int) {
+		if err := l.Follow(t.Context(), "test", func(Job) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	follow()
+	saved := Job{Instance: killed.Instance, Job: "1", SavedBytes: bytes(100), ModulesWanted: number(3), ModulesMissed: number(2), BuildNew: number(5)}
+	for _, at := range []time.Duration{-time.Minute, 2 * time.Hour, time.Minute} { // another attempt's, twice, and its own
+		if err := l.AddSaved(t.Context(), day.Add(at), saved); err != nil {
+			t.Fatal(err)
+		}
+	}
+	saved.Job = "2"
+	if err := l.AddSaved(t.Context(), day.Add(time.Minute), saved); err != nil {
+		t.Fatal(err)
+	}
+	killed.SavedBytes, killed.ModulesWanted, killed.BuildNew = bytes(100), number(3), number(5)
+	got := l.all(t, Filter{})
+	for i := range got {
+		got[i].Began.Time, got[i].Ended.Time = got[i].Began.Local(), got[i].Ended.Local()
+	}
+	if want := []Job{killed, other}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	if n := follow(); n != 0 {
+		t.Errorf("%d jobs would be counted again", n)
 	}
 }
 
@@ -311,14 +353,10 @@ func TestASlowReaderNeitherMissesAJobNorEmptiesTheLedger(t *testing.T) {
 	}
 }
 
-func TestALedgerOfANewerReleaseIsUsedAndOneThatIsNoneIsNot(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	l, err := Open(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, change := range []string{"ALTER TABLE jobs ADD COLUMN more TEXT", fmt.Sprintf("PRAGMA user_version = %d", len(migrations)+1)} {
+// laterRelease has a later release change a ledger, and opens it again.
+func laterRelease(t *testing.T, dir string, l *Ledger, changes ...string) *Ledger {
+	t.Helper()
+	for _, change := range append(changes, fmt.Sprintf("PRAGMA user_version = %d", len(migrations)+1)) {
 		if _, err := l.db.ExecContext(t.Context(), change); err != nil {
 			t.Fatal(err)
 		}
@@ -326,9 +364,21 @@ func TestALedgerOfANewerReleaseIsUsedAndOneThatIsNoneIsNot(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if l, err = Open(t.Context(), dir); err != nil {
+	l, err := Open(t.Context(), dir)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+func TestALedgerOfANewerReleaseIsUsedAndOneThatIsNoneIsNot(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = laterRelease(t, dir, l, "ALTER TABLE jobs ADD COLUMN more TEXT")
 	defer l.Close()
 	l.add(t, row(1))
 	if version, err := schemaVersion(t.Context(), l.db); err != nil || version != len(migrations)+1 {
@@ -365,10 +415,10 @@ func TestAnInterruptedMigrationLeavesWhatWas(t *testing.T) {
 	defer db.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := migrate(ctx, db); err == nil {
+	if _, err := migrate(ctx, db); err == nil {
 		t.Fatal("no error")
 	}
-	if err := migrate(t.Context(), db); err != nil {
+	if _, err := migrate(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
 }

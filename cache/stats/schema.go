@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 )
 
 // migrations make an older ledger a newer one, one after the other; the first one makes a new ledger. What has been released is never
@@ -34,28 +36,29 @@ var migrations = []string{
 
 // migrate brings the schema to the version of this program. A ledger of a newer program is left alone and used as it is if it
 // has all that this one knows: newer versions only ever add.
-func migrate(ctx context.Context, db *sql.DB) error {
-	version, err := schemaVersion(ctx, db)
+func migrate(ctx context.Context, db *sql.DB) (version int, err error) {
+	version, err = schemaVersion(ctx, db)
 	if err != nil || version >= len(migrations) {
-		return err
+		return version, err
 	}
 	tx, err := db.BeginTx(ctx, nil) // immediate: one process after the other, see open
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
 	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
+		return 0, err
 	}
 	for ; version < len(migrations); version++ {
 		if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
-			return fmt.Errorf("make version %d of the ledger: %w", version+1, err)
+			return 0, fmt.Errorf("make version %d of the ledger: %w", version+1, err)
 		}
 		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version+1)); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return tx.Commit()
+	crash.At(crash.SchemaStepped)
+	return version, tx.Commit()
 }
 
 func schemaVersion(ctx context.Context, db *sql.DB) (version int, err error) {

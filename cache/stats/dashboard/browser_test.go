@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/leaktest"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats/statstest"
 )
@@ -32,21 +33,20 @@ import (
 var chromium = sync.OnceValues(func() (context.Context, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("hide-scrollbars", false)) // it shows nothing but our pages, perhaps as root
 	allocated, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, quit := chromedp.NewContext(allocated)
-	stopChromium = func() { quit(); stop() }
+	ctx, _ := chromedp.NewContext(allocated)
+	stopChromium = func() error { // not by the end of a context, which would kill it before it has removed its files
+		defer stop()
+		return chromedp.Cancel(ctx)
+	}
 	return ctx, chromedp.Do(ctx)
 })
 
-var stopChromium = func() {}
+var stopChromium = func() error { return nil }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	stopChromium()
-	if err := errors.Join(removeMonth(), removeFull()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	leaktest.Main(m, func() error {
+		return errors.Join(stopChromium(), removeMonth(), removeFull())
+	})
 }
 
 // tab opens a tab, in which a test fails that asks for anything but the server, or that the browser complains about.

@@ -69,7 +69,7 @@ func processor(t *testing.T) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-func TestAFullLedgerIsShownAtOnce(t *testing.T) { // not beside other tests, whose time would be counted
+func TestAFullLedgerIsShownInNoTime(t *testing.T) { // not beside other tests, whose time would be counted
 	dir, err := full()
 	if err != nil {
 		t.Fatal(err)

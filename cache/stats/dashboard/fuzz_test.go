@@ -12,7 +12,7 @@ import (
 // FuzzName shows a name that anybody may have given: no longer than there is room, without what steers text or cannot be seen; and a link that is
 // made of it stays on these pages.
 func FuzzName(f *testing.F) {
-	for _, seed := range []string{"main", "日本", "\x1b[2J\n", "a\u202eb", "e" + strings.Repeat("\u0301", 9), "\xff", "../..", "?range=all&x=<script>", "//evil.example.com", ""} {
+	for _, seed := range []string{"main", "日本", "\x1b[2J\n", "a\u202eb", "e" + strings.Repeat("\u0301", 9), "\xff", "..", ".", "../..", "?range=all&x=<script>", "//evil.example.com", ""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {

@@ -70,10 +70,13 @@ func address(span, project string) string {
 	return "?" + query.Encode()
 }
 
-// jobAddress is that of a job's page, below the root that its link's page names. It is empty where the row does not say which job it is.
+// jobAddress is that of a job's page, below the root that its link's page names. It is empty where the row does not say which job it is, or
+// where it names a step of a path: browsers resolve these even when they are escaped (https://url.spec.whatwg.org/#double-dot-path-segment).
 func jobAddress(root, instance, job string) string {
-	if instance == "" || job == "" {
-		return ""
+	for _, name := range []string{instance, job} {
+		if name == "" || name == "." || name == ".." {
+			return ""
+		}
 	}
 	return root + "job/" + url.PathEscape(instance) + "/" + url.PathEscape(job)
 }

@@ -12,6 +12,7 @@ import (
 type jobMetrics struct {
 	jobs, caches, saves      *prometheus.CounterVec
 	modules, packages, tests *prometheus.CounterVec
+	refused                  *prometheus.CounterVec
 
 	savedSeconds, lostSeconds        prometheus.Counter
 	downloaded, savedBytes, uploaded prometheus.Counter
@@ -77,6 +78,8 @@ func newJobMetrics(r *prometheus.Registry, words Words) jobMetrics {
 			[]string{"result", "tier"}, times(single([]string{hit, compiled}), tiers)...),
 		tests: newCounters(r, "tests_total", "Packages whose tests passed, by whether go test ran them or had the result cached.",
 			[]string{"result", "tier"}, times(single([]string{cached, run}), tiers)...),
+		refused: newCounters(r, "refused_total", "What jobs have left in their caches and was not taken, by why.",
+			[]string{"why", "tier"}, times(single(words.Refusals), tiers)...),
 		savedSeconds: counter("saved_seconds_total", "What caches have saved: how much faster jobs were than the newest cold run of the same job."),
 		lostSeconds:  counter("lost_seconds_total", "How much slower jobs with caches were than the newest cold run of the same job, where they were."),
 		downloaded:   counter("downloaded_bytes_total", "Bytes of layers that jobs had to fetch from the store."),
@@ -129,6 +132,12 @@ func (m *Metrics) Count(j stats.Job) {
 		ran := *j.TestsOK - *j.TestsCached
 		add(jm.tests.WithLabelValues(cached, tier), j.TestsCached)
 		add(jm.tests.WithLabelValues(run, tier), &ran)
+	}
+	for why, n := range j.Detail.Refused {
+		if !slices.Contains(m.words.Refusals, why) {
+			why = other
+		}
+		add(jm.refused.WithLabelValues(why, tier), &n)
 	}
 	add(jm.downloaded, j.DownloadedBytes)
 	add(jm.savedBytes, j.SavedBytes)

@@ -20,6 +20,7 @@ import (
 type Words struct {
 	Reasons      map[string][]string // outcomes, each with the reasons that it can have
 	CacheReasons []string
+	Refusals     []string // why what a job left in its caches is not taken
 }
 
 // other stands for every word that is unknown.

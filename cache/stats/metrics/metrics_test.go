@@ -27,6 +27,7 @@ var words = metrics.Words{
 		"success": {""}, "script_failed": {"exit_code", "out_of_memory"}, "job_invalid": {"image_not_found"}, "system_failed": {"docker_gone"},
 		"canceled": {"signal"}, "timed_out": {"job_timeout"}, "lost": {"runner_gone"},
 	},
+	Refusals:     []string{"name", "hash"},
 	CacheReasons: []string{"exact", "nearest", "first_run", "new_toolchain", "new_platform", "no_go", "off", "bypassed", "store_unreachable"},
 }
 
@@ -55,6 +56,33 @@ func scrape(t *testing.T, from ...*metrics.Metrics) scraped {
 		}
 	}
 	return all
+}
+
+// Labels are of closed sets, whatever a row says: neither a name that breaks the format nor a million of them make a series.
+func TestHostileRowsMakeNoSeries(t *testing.T) {
+	t.Parallel()
+	calm, attacked := metrics.New("v1", words), metrics.New("v1", words)
+	number, seconds := 1, 1.0
+	for i, word := range []string{"a\"} 1\nforged{x=\"", "\\", "\xff\xfe", "\x00\x1b[2J", "\u202e{{.}}", "protected ", strings.Repeat("x", 64<<10), "le=\"+Inf\""} {
+		row := stats.Job{
+			Instance: word, Project: word, ProjectPath: word, Job: fmt.Sprint(i), Name: word, RefType: word, Ref: word, Tier: word, Platform: word, Toolchain: word,
+			Graph: word, Image: word, BaseTier: word, CacheReason: word, SaveReason: word, Outcome: word, Reason: word, FailedStage: word,
+			ModulesWanted: &number, ModulesHitHost: &number, ModulesHitStore: &number, ModulesMissed: &number, BuildHit: &number, BuildNew: &number,
+			LookupSeconds: &seconds, HarvestSeconds: &seconds, Detail: stats.Detail{Refused: map[string]int{word: 1}, Compiled: []string{word}},
+		}
+		attacked.Count(row)
+		row.Outcome, row.Reason, row.CacheReason, row.SaveReason, row.Tier = "success", "", "exact", "nearest", "ref-x"
+		calm.Count(row)
+	}
+	few, many := scrape(t, calm), scrape(t, attacked)
+	for series := range many {
+		if _, ok := few[series]; !ok && !strings.Contains(series, "other") && !strings.Contains(series, "unknown") {
+			t.Errorf("a row has made the series %.200q", series)
+		}
+	}
+	if len(many) > len(few)+10 {
+		t.Errorf("%d series instead of %d", len(many), len(few))
+	}
 }
 
 // sum adds up the series of a metric that have labels with these values.
@@ -181,7 +209,10 @@ func TestWhatAJobMayChooseMakesNoSeries(t *testing.T) {
 func TestAWordOfAnotherReleaseIsCountedAsAnother(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("v1", words)
-	m.Count(stats.Job{Tier: "protected", Outcome: "exploded", Reason: "of_its_own", CacheReason: "too_warm", SaveReason: "too_big"})
+	m.Count(stats.Job{
+		Tier: "protected", Outcome: "exploded", Reason: "of_its_own", CacheReason: "too_warm", SaveReason: "too_big",
+		Detail: stats.Detail{Refused: map[string]int{"hash": 3, "colour": 2, "smell": 4}},
+	})
 	m.Count(stats.Job{Tier: "protected", Outcome: "script_failed", Reason: "of_its_own"})
 	m.Count(stats.Job{Tier: "protected", Outcome: "success"})
 	got := scrape(t, m)
@@ -192,6 +223,9 @@ func TestAWordOfAnotherReleaseIsCountedAsAnother(t *testing.T) {
 		`job_caches_total{cache_reason="other", tier="protected"}`:              1,
 		`job_caches_total{cache_reason="", tier="protected"}`:                   2,
 		`incomplete_saves_total{save_reason="other"}`:                           1,
+		`refused_total{tier="protected", why="hash"}`:                           3,
+		`refused_total{tier="protected", why="name"}`:                           0,
+		`refused_total{tier="protected", why="other"}`:                          6,
 	} {
 		if got[series] != want {
 			t.Errorf("%s is %v, want %v", series, got[series], want)
