@@ -11,11 +11,9 @@ import (
 	"time"
 
 	"github.com/docker/docker/client"
-)
 
-// callTimeout bounds a call that should be answered at once. It is generous: a daemon that is busy with the start of other
-// containers answers even an inspect late.
-const callTimeout = time.Minute
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
+)
 
 // Client talks to one Docker daemon. It may be used by several goroutines.
 type Client struct {
@@ -40,7 +38,11 @@ func Connect(ctx context.Context, host string) (*Client, error) {
 	answer, err := api.Ping(ctx)
 	if err != nil {
 		_ = api.Close()
-		return nil, explain(ctx, err, "reach Docker at %s (is the daemon running? may this user use it?)", host)
+		err = explain(ctx, err, "reach Docker at %s (is the daemon running? may this user use it?)", host)
+		if outcome.Of(err).Reason == outcome.Deadline { // a daemon that hangs is as good as none
+			err = outcome.System(outcome.DockerGone, "%w", err)
+		}
+		return nil, err
 	}
 	api.NegotiateAPIVersionPing(answer) // now, since calls depend on it; left to the client, it would happen in the first call
 	return c, nil

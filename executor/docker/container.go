@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 )
@@ -38,7 +41,7 @@ func (c *Client) Create(ctx context.Context, owner Owner, s Spec) (string, error
 	config, host, networks, platform := s.configs(owner)
 	made, err := c.api.ContainerCreate(ctx, config, host, networks, platform, owner.Name+"-"+s.Suffix)
 	if gone(err) && strings.Contains(err.Error(), "No such image") {
-		return "", fmt.Errorf("create the %s container: %w", s.Suffix, ErrImageGone)
+		return "", outcome.System(outcome.ContainerLost, "cannot create the %s container: %w", s.Suffix, ErrImageGone)
 	}
 	if err != nil {
 		return "", explain(ctx, err, "create the %s container", s.Suffix)
@@ -52,6 +55,30 @@ func (c *Client) Start(ctx context.Context, id, what string) error {
 	defer cancel()
 	return explainStart(ctx, c.api.ContainerStart(ctx, id, container.StartOptions{}), what)
 }
+
+// signalled gives the signal that the daemon has sent to a container since a time, if any: when it is itself stopped, it stops all containers, and
+// the shells in them end as if their script had failed.
+func (c *Client) signalled(ctx context.Context, id string, since time.Time) (signal string, err error) {
+	ctx, cancel := bounded(ctx, callTimeout, "what Docker has done to a container")
+	defer cancel()
+	messages, failed := c.api.Events(ctx, events.ListOptions{
+		Since: timestamp(since), Until: timestamp(time.Now()), Filters: filters.NewArgs(filters.Arg("container", id), filters.Arg("event", string(events.ActionKill))),
+	})
+	for {
+		select {
+		case m := <-messages:
+			signal = m.Actor.Attributes["signal"]
+		case err := <-failed:
+			if errors.Is(err, io.EOF) { // all that there were
+				return signal, nil
+			}
+			return "", explain(ctx, err, "ask Docker what it has done to a container of the job")
+		}
+	}
+}
+
+// timestamp is a time as the daemon's events have it.
+func timestamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
 // Result is how a container's or a command's process ended.
 type Result struct {

@@ -38,6 +38,8 @@ func daemonReason(err error) outcome.Reason {
 	switch {
 	case strings.Contains(text, "no space left on device"), strings.Contains(text, "disk quota exceeded"):
 		return outcome.DiskFull
+	case errors.Is(err, context.DeadlineExceeded): // of a call within the one that is explained
+		return outcome.Deadline
 	case client.IsErrConnectionFailed(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNREFUSED):
 		return outcome.DockerGone

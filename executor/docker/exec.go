@@ -51,7 +51,11 @@ func (c *Client) Exec(ctx context.Context, id string, cmd []string, stdin io.Rea
 			_ = c.Kill(ctx, id) // the command must not go on when nobody listens
 			return Result{}, explain(ctx, copyErr, "read the output of the helper container")
 		}
-		return c.execEnded(ctx, id, made.ID)
+		result, err := c.execEnded(ctx, id, made.ID)
+		if err != nil {
+			_ = c.Kill(ctx, id) // it may be running yet: its streams may have ended for us alone
+		}
+		return result, err
 	case <-ctx.Done():
 	}
 	err = c.Kill(ctx, id)

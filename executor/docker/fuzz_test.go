@@ -34,7 +34,7 @@ func FuzzAuths(f *testing.F) {
 			if a.Username+a.Password+a.IdentityToken+a.RegistryToken == "" || a.Auth != "" || i > 0 && auths[i-1].ServerAddress >= a.ServerAddress {
 				t.Errorf("%+v is a login", a)
 			}
-			if path := registryPath(a.ServerAddress); strings.HasSuffix(path, "/") || strings.Contains(path, "://") {
+			if path := registryPath(a.ServerAddress); strings.HasSuffix(path, "/") || scheme.MatchString(path) {
 				t.Errorf("%q is of the path %q", a.ServerAddress, path)
 			}
 		}

@@ -27,13 +27,14 @@ const portlessWait = 10 * time.Second
 
 // WaitHealthy waits until each service accepts connections on a port that its image exposes, like the docker executor's health
 // check. A service that fails is no failure of the job: log says so and shows the service's own log. One that is told a port that is none
-// is a mistake in the job.
+// is a mistake in the job, and of a daemon that has gone nothing can be said.
 func (c *Client) WaitHealthy(ctx context.Context, services []Service, limit time.Duration, log io.Writer) error {
 	group, gctx := errgroup.WithContext(ctx)
 	for _, s := range services {
 		group.Go(func() error {
 			err := c.healthy(gctx, s, limit)
-			if err == nil || gctx.Err() != nil || outcome.Of(err).UsersFault() {
+			f := outcome.Of(err)
+			if err == nil || gctx.Err() != nil || f.UsersFault() || f.Reason == outcome.DockerGone {
 				return err
 			}
 			c.warn(gctx, s, err, log)

@@ -138,7 +138,11 @@ func (c *Client) inspect(ctx context.Context, name string, platform *ocispec.Pla
 	if versions.GreaterThanOrEqualTo(c.api.ClientVersion(), platformAwareAPI) {
 		options = append(options, client.ImageInspectWithPlatform(platform))
 	}
-	return c.api.ImageInspect(ctx, name, options...)
+	found, err := c.api.ImageInspect(ctx, name, options...)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return found, err
 }
 
 // pin keeps of an image what its containers are created by.

@@ -2,10 +2,7 @@ package docker
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,13 +14,7 @@ import (
 // imageDaemon stands in for a daemon of some version of the API that has one image, and is asked for it.
 func imageDaemon(t *testing.T, version string, image map[string]any, asked *http.Request) *Client {
 	t.Helper()
-	socket := filepath.Join(t.TempDir(), "docker.sock")
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Api-Version", version)
+	return standIn(t, version, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.Method == http.MethodPost { // a pull
 			w.WriteHeader(http.StatusNotFound)
@@ -33,15 +24,7 @@ func imageDaemon(t *testing.T, version string, image map[string]any, asked *http
 			*asked = *r
 			_ = json.NewEncoder(w).Encode(image)
 		}
-	})}}
-	server.Start()
-	t.Cleanup(server.Close)
-	c, err := Connect(t.Context(), "unix://"+socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+	})
 }
 
 func TestContainersAreCreatedFromWhatWasMadeAvailable(t *testing.T) {

@@ -141,7 +141,7 @@ var scheme = regexp.MustCompile(`(?i)^https?://`)
 // registryPath is what a login is for: of a URL the host alone, else host and folders without a tag.
 func registryPath(address string) string {
 	host, folder, _ := strings.Cut(scheme.ReplaceAllString(address, ""), "/")
-	host, folder = strings.ToLower(host), strings.TrimSuffix(folder, "/")
+	host, folder = strings.ToLower(host), strings.TrimRight(folder, "/")
 	if host == "index."+dockerHub {
 		host = dockerHub
 	}

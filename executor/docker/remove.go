@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/volume"
 	"golang.org/x/sync/errgroup"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 )
 
@@ -27,15 +28,22 @@ func (c *Client) CreateNetwork(ctx context.Context, owner Owner, name string, mt
 	made, err := c.api.NetworkCreate(ctx, name, network.CreateOptions{
 		Driver: "bridge", Labels: owner.labels("network"), Options: networkOptions(mtu), EnableIPv6: &ipv6,
 	})
-	switch {
-	case err == nil:
-		return made.ID, nil
-	case strings.Contains(err.Error(), "non-overlapping IPv6 address pool"):
-		return "", explain(ctx, err, "create the job's network, as Docker has no addresses of IPv6 (set default-address-pools in daemon.json, or leave out docker.enable_ipv6)")
-	case strings.Contains(err.Error(), "non-overlapping IPv4 address pool"):
-		return "", explain(ctx, err, "create the job's network, as Docker has no addresses left (set default-address-pools in daemon.json, or run fewer jobs at a time)")
+	if err != nil {
+		return "", explain(ctx, err, "create the job's network%s", networkHint(err))
 	}
-	return "", explain(ctx, err, "create the job's network")
+	return made.ID, nil
+}
+
+// networkHint says what helps when Docker has no addresses; before version 27 of its own it names their family.
+func networkHint(err error) string {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "non-overlapping IPv6 address pool"):
+		return ", as Docker has no addresses of IPv6 (set default-address-pools in daemon.json, or leave out docker.enable_ipv6)"
+	case strings.Contains(text, "non-overlapping IPv4 address pool"), strings.Contains(text, "address pools have been fully subnetted"):
+		return ", as Docker has no addresses left (set default-address-pools in daemon.json, or run fewer jobs at a time)"
+	}
+	return ""
 }
 
 // FindNetwork checks that the administrator's network is there.
@@ -80,11 +88,21 @@ func busy(err error) bool {
 		strings.Contains(text, "device or resource busy")
 }
 
+// listed asks for a list. It has less time than a removal, of which the daemon is slow where a process takes long to die.
+func listed[T any](ctx context.Context, what string, list func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := bounded(ctx, callTimeout, "a list of "+what)
+	defer cancel()
+	found, err := list(ctx)
+	return found, explain(ctx, err, "list %s", what)
+}
+
 // removeOnce tries each object once and says how many there were.
 func (c *Client) removeOnce(ctx context.Context, owner Owner) (int, error) {
-	containers, err := c.api.ContainerList(ctx, container.ListOptions{All: true, Filters: owner.filter()})
+	containers, err := listed(ctx, "the job's containers", func(ctx context.Context) ([]container.Summary, error) {
+		return c.api.ContainerList(ctx, container.ListOptions{All: true, Filters: owner.filter()})
+	})
 	if err != nil {
-		return 0, explain(ctx, err, "list the job's containers")
+		return 0, err
 	}
 	var group errgroup.Group
 	for _, ct := range containers {
@@ -99,18 +117,23 @@ func (c *Client) removeOnce(ctx context.Context, owner Owner) (int, error) {
 	if err := group.Wait(); err != nil {
 		return len(containers), err
 	}
-	networks, err := c.api.NetworkList(ctx, network.ListOptions{Filters: owner.filter()})
+	crash.At(crash.ContainersRemoved)
+	networks, err := listed(ctx, "the job's networks", func(ctx context.Context) ([]network.Summary, error) {
+		return c.api.NetworkList(ctx, network.ListOptions{Filters: owner.filter()})
+	})
 	if err != nil {
-		return 0, explain(ctx, err, "list the job's networks")
+		return 0, err
 	}
 	for _, n := range networks {
 		if err := c.api.NetworkRemove(ctx, n.ID); err != nil && !gone(err) {
 			return len(networks), explain(ctx, err, "remove network %s", n.Name)
 		}
 	}
-	volumes, err := c.api.VolumeList(ctx, volume.ListOptions{Filters: owner.filter()})
+	volumes, err := listed(ctx, "the job's volumes", func(ctx context.Context) (volume.ListResponse, error) {
+		return c.api.VolumeList(ctx, volume.ListOptions{Filters: owner.filter()})
+	})
 	if err != nil {
-		return 0, explain(ctx, err, "list the job's volumes")
+		return 0, err
 	}
 	for _, v := range volumes.Volumes {
 		if err := c.api.VolumeRemove(ctx, v.Name, true); err != nil && !gone(err) {

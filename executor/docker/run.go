@@ -22,6 +22,7 @@ type Run struct {
 	id     string
 	conn   types.HijackedResponse
 	end    end
+	began  time.Time
 	cancel context.CancelFunc
 }
 
@@ -60,6 +61,7 @@ func (c *Client) StartRun(ctx context.Context, id string) (*Run, error) {
 	}
 	startCtx, cancelStart := bounded(ctx, c.StartTimeout, "the start of the build container (settings: docker.start_timeout)")
 	defer cancelStart()
+	r.began = time.Now()
 	if err := c.api.ContainerStart(startCtx, id, container.StartOptions{}); err != nil {
 		r.close()
 		return nil, explainStart(startCtx, err, "the build container")
@@ -142,6 +144,7 @@ func (r *Run) Feed(ctx context.Context, script io.Reader, stdout, stderr io.Writ
 // must not go on when nobody listens.
 func (r *Run) wait(ctx context.Context, copied <-chan error, grace time.Duration) (Result, error) {
 	var cause error
+	var quiet <-chan time.Time
 	for cause == nil {
 		select {
 		case exit := <-r.end.exited:
@@ -150,10 +153,12 @@ func (r *Run) wait(ctx context.Context, copied <-chan error, grace time.Duration
 		case err := <-r.end.failed:
 			cause = explain(ctx, err, "wait for the end of the script")
 		case err := <-copied:
-			copied = nil // the end of the output is soon followed by that of the container
+			copied, quiet = nil, time.After(quietTime)
 			if err != nil {
 				cause = explain(ctx, err, "pass on the output of the script")
 			}
+		case <-quiet:
+			cause = r.brokenOff(ctx)
 		case <-ctx.Done():
 			cause = context.Cause(ctx)
 		}
@@ -161,6 +166,18 @@ func (r *Run) wait(ctx context.Context, copied <-chan error, grace time.Duration
 	err := r.client.Stop(ctx, r.id, grace)
 	r.drain(copied)
 	return Result{}, errors.Join(cause, err)
+}
+
+// quietTime is how soon a container ends after its streams, on a host that is so busy that the daemon hears late of it.
+const quietTime = 10 * time.Second
+
+// brokenOff is the error if the streams have ended and the container has not: nobody would see what it prints.
+func (r *Run) brokenOff(ctx context.Context) error {
+	state, err := r.client.state(ctx, r.id)
+	if err != nil || !state.Running {
+		return err
+	}
+	return outcome.System(outcome.DockerGone, "the connection to Docker broke off while a script was running")
 }
 
 // drain waits for the last output of a process that has ended. A nil channel has been drained.
@@ -185,5 +202,23 @@ func (r *Run) ended(ctx context.Context, exit container.WaitResponse) (Result, e
 	if state.Dead || state.Status == "removing" {
 		return Result{}, errRemoved()
 	}
+	if exit.StatusCode != 0 {
+		if err := r.stoppedBySomebody(ctx, exit.StatusCode); err != nil {
+			return Result{}, err
+		}
+	}
 	return Result{Code: int(exit.StatusCode), OOM: state.OOMKilled}, nil
+}
+
+// stoppedBySomebody is the error if it was not the script that ended itself. Where the daemon does not tell, it was.
+func (r *Run) stoppedBySomebody(ctx context.Context, code int64) error {
+	signal, err := r.client.signalled(ctx, r.id, r.began)
+	if outcome.Of(err).Reason == outcome.DockerGone {
+		return err
+	}
+	if signal == "" {
+		return nil
+	}
+	return outcome.System(outcome.ContainerLost, "a container of this job was stopped while a script ran in it (signal %s, exit code %d): "+
+		"Docker was stopped or restarted, or somebody stopped the container", signal, code)
 }
