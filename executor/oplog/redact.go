@@ -45,6 +45,9 @@ func Redact(secrets []string) *Redactor {
 // Levels returns all levels.
 func (*Redactor) Levels() []logrus.Level { return logrus.AllLevels }
 
+// Mask masks the secrets in a text.
+func (r *Redactor) Mask(text string) string { return r.secrets.Replace(text) }
+
 // Fire masks the secrets of a line. The entry is the line's own: logrus copies it, with its fields, before the hooks.
 func (r *Redactor) Fire(line *logrus.Entry) error {
 	line.Message = r.secrets.Replace(line.Message)

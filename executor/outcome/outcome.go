@@ -49,6 +49,7 @@ const (
 	ContainerLost   Reason = "container_lost"    // system_failed: a container of the job went away under it
 	DiskFull        Reason = "disk_full"         // system_failed: no space left on the host
 	StateFailed     Reason = "state_failed"      // system_failed: state_dir cannot be read or written
+	StageKilled     Reason = "stage_killed"      // system_failed: the process of a stage was killed, and nobody had asked it to stop
 	Deadline        Reason = "deadline"          // system_failed: a call did not end within its limit
 	Signal          Reason = "signal"            // canceled: the Runner asked the stage to stop
 	JobTimeout      Reason = "job_timeout"       // timed_out: the same, at the job's time limit
@@ -64,7 +65,7 @@ func Reasons() map[Outcome][]Reason {
 		JobInvalid:   {NoImage, ImageNotAllowed, ImageNotFound, ImageDenied, ImageUnusable, PullPolicy, BadDefinition},
 		SystemFailed: {
 			PayloadInvalid, RunnerTooOld, SettingsInvalid, DockerGone, DockerFailed, RegistryFailed, HelperUnusable, ContainerLost, DiskFull, StateFailed,
-			Deadline, Bug,
+			StageKilled, Deadline, Bug,
 		},
 		Canceled: {Signal},
 		TimedOut: {JobTimeout},

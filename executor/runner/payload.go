@@ -184,9 +184,20 @@ func (p *Payload) UsesRunnerCommands() bool {
 // SecretValues are what must never appear in a log: the job's token, registry passwords, and all variables that GitLab does
 // not call public.
 func (p *Payload) SecretValues() []string {
+	values := p.MaskedValues()
+	for _, v := range p.Variables {
+		if !v.Public {
+			values = append(values, v.Value)
+		}
+	}
+	return values
+}
+
+// MaskedValues are what GitLab masks in the job log. A variable that is neither public nor masked may be as harmless as a version.
+func (p *Payload) MaskedValues() []string {
 	values := []string{p.Token}
 	for _, v := range p.Variables {
-		if v.Masked || !v.Public {
+		if v.Masked {
 			values = append(values, v.Value)
 		}
 	}

@@ -75,9 +75,6 @@ func (r *report) add(key string, value any, format string, args ...any) {
 	r.addAt(r.lines[key], key, value, format, args...)
 }
 
-// secretKeys are those whose values no error shows.
-var secretKeys = []string{"cache.s3.AccessKey", "cache.s3.SecretKey", "cache.s3.SessionToken", "cache.signing_key", "stats.push_gateway", "stats.traces.endpoint"}
-
 // addAt is add for a line that the key does not give.
 func (r *report) addAt(line int, key string, value any, format string, args ...any) {
 	if slices.Contains(secretKeys, key) {
