@@ -74,18 +74,26 @@ func ours(dir string) bool {
 // mod is a go.mod file, and work a go.work file, of the checkout.
 type (
 	mod struct {
-		dir  string
-		file *modfile.File
+		dir      string
+		file     *modfile.File
+		replaced replaced
 	}
 	work struct {
-		dir  string
-		file *modfile.WorkFile
+		dir      string
+		file     *modfile.WorkFile
+		replaced replaced
+		uses     map[string]bool // the folders of its modules
 	}
 )
 
-// uses says whether a workspace uses the module in a folder.
-func (w work) uses(dir string) bool {
-	return slices.ContainsFunc(w.file.Use, func(u *modfile.Use) bool { return path.Join(w.dir, u.Path) == dir })
+func newMod(dir string, file *modfile.File) mod { return mod{dir, file, replacedBy(file.Replace)} }
+
+func newWork(dir string, file *modfile.WorkFile) work {
+	w := work{dir, file, replacedBy(file.Replace), map[string]bool{}}
+	for _, u := range file.Use {
+		w.uses[path.Join(dir, u.Path)] = true
+	}
+	return w
 }
 
 // readGraph reads the module graph and go.sum lines from the files of a checkout.
@@ -103,13 +111,13 @@ func readGraph(ctx context.Context, r reader, names []string) (Graph, map[string
 			break
 		}
 		if file := r.mod(path.Join(dir, "go.mod")); file != nil {
-			mods = append(mods, mod{dir, file})
+			mods = append(mods, newMod(dir, file))
 		}
 		sums.read(r, path.Join(dir, "go.sum"))
 	}
 	for _, dir := range from.works {
 		if file := r.work(path.Join(dir, "go.work")); file != nil && ctx.Err() == nil {
-			works = append(works, work{dir, file})
+			works = append(works, newWork(dir, file))
 		}
 		sums.read(r, path.Join(dir, "go.work.sum"))
 	}

@@ -108,52 +108,69 @@ func buildList(mods []mod, works []work) []string {
 	return slices.Compact(names)
 }
 
-// space is what decides about the requirements of a module.
+// space is what decides about the requirements of a module. A job writes these files, so that each of them is only looked up in, however long.
 type space struct {
-	replaces [][]*modfile.Replace // the first that knows a module decides: go.work's, the module's own, then the others'
-	excluded []*modfile.Exclude
+	replaced []replaced // the first that knows a module decides: go.work's, the module's own, then the others'
+	excluded map[module.Version]bool
 	local    map[string]bool // paths of modules that are taken from the checkout
 }
 
 func spaceOf(m mod, mods []mod, works []work) space {
-	s := space{local: map[string]bool{modulePath(m): true}, excluded: m.file.Exclude}
-	var others [][]*modfile.Replace
+	s := space{local: map[string]bool{modulePath(m): true}, excluded: map[module.Version]bool{}}
+	for _, x := range m.file.Exclude {
+		s.excluded[x.Mod] = true
+	}
+	var others []replaced
 	for _, w := range works {
-		if !w.uses(m.dir) {
+		if !w.uses[m.dir] {
 			continue
 		}
-		s.replaces = append(s.replaces, w.file.Replace)
+		s.replaced = append(s.replaced, w.replaced)
 		for _, other := range mods {
-			if w.uses(other.dir) {
+			if w.uses[other.dir] {
 				s.local[modulePath(other)] = true
-				others = append(others, other.file.Replace)
+				others = append(others, other.replaced)
 			}
 		}
 	}
-	s.replaces = append(append(s.replaces, m.file.Replace), others...)
+	s.replaced = append(append(s.replaced, m.replaced), others...)
+	s.replaced = slices.DeleteFunc(s.replaced, func(r replaced) bool { return len(r) == 0 })
 	return s
 }
 
 // resolve gives the path@version that a requirement is met by; "" if by a folder, or by nothing that a cache could hold.
 func (s space) resolve(required module.Version) string {
-	if s.local[required.Path] || slices.ContainsFunc(s.excluded, func(x *modfile.Exclude) bool { return x.Mod == required }) {
+	if s.local[required.Path] || s.excluded[required] {
 		return ""
 	}
-	v := s.replaced(required)
+	v := s.replacement(required)
 	if !validModule(v.Path, v.Version) {
 		return "" // a folder has no version
 	}
 	return v.Path + "@" + v.Version
 }
 
-// replaced looks for a replacement of that version, then of any (https://go.dev/ref/mod#go-mod-file-replace).
-func (s space) replaced(required module.Version) module.Version {
-	for _, rs := range s.replaces {
+// replacement looks for a replacement of that version, then of any (https://go.dev/ref/mod#go-mod-file-replace).
+func (s space) replacement(required module.Version) module.Version {
+	for _, by := range s.replaced {
 		for _, old := range []module.Version{required, {Path: required.Path}} {
-			if i := slices.IndexFunc(rs, func(r *modfile.Replace) bool { return r.Old == old }); i >= 0 {
-				return rs[i].New
+			if v, ok := by[old]; ok {
+				return v
 			}
 		}
 	}
 	return required
+}
+
+// replaced is what a file replaces, by what.
+type replaced map[module.Version]module.Version
+
+func replacedBy(rs []*modfile.Replace) replaced {
+	by := replaced{}
+	for _, r := range rs {
+		if _, known := by[r.Old]; !known { // Go refuses a second one
+			by[r.Old] = r.New
+		}
+	}
+	return by
 }
