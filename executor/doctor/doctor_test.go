@@ -56,9 +56,13 @@ func TestACheckSeesWhatThoseBeforeItHaveFoundOut(t *testing.T) {
 
 func TestACheckThatHangsIsLeftBehind(t *testing.T) {
 	t.Parallel()
-	began := time.Now()
+	began, over := time.Now(), make(chan struct{})
+	t.Cleanup(func() { close(over) })
 	found := examine(t.Context(), &host{}, []check{
-		{name: "deaf", limit: time.Millisecond, look: func(*host, context.Context) []Finding { select {} }},
+		{name: "deaf", limit: time.Millisecond, look: func(*host, context.Context) []Finding {
+			<-over
+			return nil
+		}},
 		{name: "polite", limit: time.Millisecond, look: func(_ *host, ctx context.Context) []Finding {
 			<-ctx.Done()
 			return failed(context.Cause(ctx), "r")

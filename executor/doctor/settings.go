@@ -54,18 +54,10 @@ func (h *host) lookAtSecrets(context.Context) []Finding {
 }
 
 // secretKeys are the keys of the settings that hold secrets.
-func secretKeys(s *settings.Settings) []string {
-	var keys []string
-	add := func(key string, there bool) {
-		if there {
-			keys = append(keys, key)
-		}
+func secretKeys(s *settings.Settings) (keys []string) {
+	for _, secret := range s.Secrets() {
+		keys = append(keys, secret.Key)
 	}
-	add("cache.s3.SecretKey", s.Cache.S3.SecretKey != "")
-	add("cache.s3.SessionToken", s.Cache.S3.SessionToken != "")
-	add("cache.signing_key", s.Cache.SigningKey != "")
-	add("stats.push_gateway", s.Stats.PushGateway != "") // whose URL may have a password
-	add("stats.traces.headers", len(s.Stats.Traces.Headers) > 0)
 	return keys
 }
 
