@@ -15,7 +15,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/checkout"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
@@ -57,6 +60,7 @@ func (j *job) restoreCaches(ctx context.Context) error {
 	if err != nil {
 		return j.withoutCaches(restored.Reason, err)
 	}
+	crash.At(crash.CachesRestored)
 	j.sayRestored(request, restored)
 	return j.store.update(func(r *Record) {
 		r.Caches = Caches{Decided: true, Mounted: true, Kinds: request.Kinds}
@@ -184,6 +188,7 @@ func (j *job) cachesVisible(ctx context.Context, id string) (bool, error) {
 		return false, err
 	}
 	defer os.Remove(file) //nolint:errcheck // an empty file, and no cache entry
+	crash.At(crash.NonceWritten)
 	return j.docker.HasFile(ctx, id, path.Join(cachesDir, nonce))
 }
 
@@ -215,6 +220,20 @@ func (j *job) watchCaches() (stop func()) {
 	}
 }
 
+// endContainers ends all of the job's, not the build container alone: over a socket in the checkout, which all of them see, a process of it can hand a file
+// that it has open in the caches to one of a service, or to what a filter of the checkout's git has left behind in the helper container, and that would write
+// there while its content is checked. No stage of Runner's comes after this one.
+func (j *job) endContainers(ctx context.Context, record Record) error {
+	var group errgroup.Group
+	for name, id := range record.Objects {
+		if name == objectNetwork || id == "" {
+			continue
+		}
+		group.Go(func() error { return j.docker.End(ctx, id) })
+	}
+	return group.Wait()
+}
+
 // saveCaches takes what the job added to its caches, once nothing can write to them any more.
 func (j *job) saveCaches(ctx context.Context) {
 	record := j.store.get()
@@ -223,19 +242,19 @@ func (j *job) saveCaches(ctx context.Context) {
 		return
 	}
 	began := time.Now()
-	if id := record.Objects[objectBuild]; id != "" {
-		if err := j.docker.End(ctx, id); err != nil {
-			err = cache.Because(cache.StillRunning, "it is not certain that the job's processes have ended: %w", err)
-			j.warnCaches("nothing is saved now: %v", err)
-			j.noteUnsaved(err)
-			j.logCaches(j.store.get().Row, err)
-			return // cleanup removes the container, after which they have; the next prepare saves
-		}
+	if err := j.endContainers(ctx, record); err != nil {
+		err = cache.Because(cache.StillRunning, "it is not certain that the job's processes have ended: %w", err)
+		j.warnCaches("nothing is saved now: %v", err)
+		j.noteUnsaved(err)
+		j.logCaches(j.store.get().Row, err)
+		return // cleanup removes the containers, after which they have; the next prepare saves
 	}
+	crash.At(crash.BuildEnded)
 	ended := time.Since(began)
 	limited, cancel := limitedBy(ctx, "save_timeout", j.settings.Cache.SaveTimeout.Duration)
 	defer cancel()
 	saved, err := j.caches.Save(limited, j.store.dir, record.Failed == nil)
+	crash.At(crash.CachesSaved)
 	saved.Harvest += ended.Seconds()
 	var sent sending
 	if err == nil {

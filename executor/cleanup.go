@@ -9,8 +9,10 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 )
 
 // Cleanup is Runner's cleanup_exec. It removes whatever bears the job's label, however far the job came, and then the record,
@@ -33,11 +35,13 @@ func (j *job) cleanup(ctx context.Context) error {
 		if err := j.store.end(); err != nil {
 			j.log.WithError(err).Warn("the job cannot be noted as ended")
 		}
+		crash.At(crash.EndNoted)
 		r := j.store.get()
 		state = r.Owner.State
-		verdict := ended(r, time.Now(), j.payload.Timeout())
+		verdict := j.store.verdict()
 		j.log.WithFields(verdictFields(verdict)).WithField("seconds", time.Since(r.Created).Round(time.Millisecond).Seconds()).Info("job ended")
-		j.enter(ctx, r.Row, verdict)
+		j.enter(ctx, r.Row, verdict, j.store.endedAt())
+		crash.At(crash.RowEntered)
 	}
 	if state == "" {
 		return nil // no job was ever prepared here
@@ -49,18 +53,30 @@ func (j *job) cleanup(ctx context.Context) error {
 	if err := j.docker.RemoveJob(ctx, j.owner(state), removeTimeout); err != nil {
 		return err
 	}
+	crash.At(crash.ObjectsRemoved)
+	if j.store != nil {
+		if err := j.tree.dropFiles(j.store.get()); err != nil {
+			j.log.WithError(err).Warn("what Runner keeps of the job's file variables cannot be removed")
+		}
+	}
 	return j.clear(ctx, j.tree.job(j.id))
 }
 
-// ended decides how a job as a whole ended: by its first failure; with success when Runner's last stage has run; else
-// something stopped it between two stages.
-func ended(r Record, now time.Time, limit time.Duration) Verdict {
+// verdict is how a job has ended, when that was noted.
+func (s *store) verdict() Verdict { return ended(s.get(), s.killed(), s.endedAt()) }
+
+// ended decides how a job as a whole ended: by its first failure; with success when Runner's last stage has run; with the end of a stage that was
+// killed; else something stopped it between two stages.
+func ended(r Record, killed string, at time.Time) Verdict {
+	limit := r.Lease.Deadline.Sub(r.Created) - leaseSlack
 	switch {
 	case r.Failed != nil:
 		return *r.Failed
-	case r.Finished:
+	case r.Finished, killed == string(runner.CleanupFiles): // which has no say in how the job ends
 		return Verdict{Outcome: outcome.Success}
-	case outOfTime(r.Created, now, limit):
+	case killed != "":
+		return Verdict{Outcome: outcome.SystemFailed, Reason: outcome.StageKilled, Stage: killed}
+	case outOfTime(r.Created, at, limit):
 		return Verdict{Outcome: outcome.TimedOut, Reason: outcome.JobTimeout}
 	}
 	return Verdict{Outcome: outcome.Canceled, Reason: outcome.Signal}

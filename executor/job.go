@@ -15,6 +15,7 @@ import (
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
@@ -32,6 +33,7 @@ type job struct {
 	store    *store // nil before prepare has made the record
 	caches   *cache.Cache
 	log      *logrus.Entry
+	masked   *oplog.Redactor // what the job log masks
 	started  time.Time
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 )
@@ -78,6 +79,18 @@ func noteProblem(row *stats.Job, problem error) {
 	}
 }
 
+// maskRow takes out of a row what the job log does not show either: a variable may be part of an image's name, and an error repeats what it is about.
+// It is done while the job is there: whoever adds the row of one that was killed does not know its secrets.
+func maskRow(row *stats.Job, masked *oplog.Redactor) {
+	if masked == nil {
+		return
+	}
+	row.Image = masked.Mask(row.Image)
+	for i, problem := range row.Detail.Problems {
+		row.Detail.Problems[i] = masked.Mask(problem)
+	}
+}
+
 // noteUnsaved says why nothing is saved at the job's end.
 func (j *job) noteUnsaved(why error) {
 	err := j.noteRecord(func(r *Record) {
@@ -118,11 +131,11 @@ func noteCounts(row *stats.Job, saved cache.Saved) {
 const enterLimit = 15 * time.Second
 
 // enter adds a job that has ended to the ledger. That it cannot is for the operator, and no failure of the job.
-func (j *job) enter(ctx context.Context, row stats.Job, v Verdict) {
+func (j *job) enter(ctx context.Context, row stats.Job, v Verdict, ended time.Time) {
 	if j.settings.Stats.MaxSize == 0 || row.Job == "" { // or its record is of an older release
 		return
 	}
-	row.Ended = stats.Time{Time: time.Now()}
+	row.Ended = stats.Time{Time: ended}
 	row.Seconds = row.Ended.Sub(row.Began.Time).Seconds()
 	row.Outcome, row.Reason, row.FailedStage = string(v.Outcome), string(v.Reason), v.Stage
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enterLimit)
@@ -137,7 +150,26 @@ func (j *job) enter(ctx context.Context, row stats.Job, v Verdict) {
 	}
 }
 
+// enterSaved adds to the row of a killed job what was saved of it.
+func (j *job) enterSaved(ctx context.Context, saved cache.Saved) {
+	if j.settings.Stats.MaxSize == 0 {
+		return
+	}
+	row := stats.Job{Instance: saved.Instance, Job: saved.Job, SavedBytes: &saved.Bytes}
+	noteCounts(&row, saved)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enterLimit)
+	defer cancel()
+	ledger, err := stats.Open(ctx, string(j.tree))
+	if err == nil {
+		defer ledger.Close()
+		err = ledger.AddSaved(ctx, saved.Restored, row)
+	}
+	if err != nil {
+		j.log.WithError(err).Warn("what was saved of a killed job is not in the ledger")
+	}
+}
+
 // enterUnclaimed adds a job that failed before it had a record.
 func (j *job) enterUnclaimed(failure outcome.Failure) {
-	j.enter(context.Background(), j.newRow(j.started), Verdict{Outcome: failure.Outcome, Reason: failure.Reason, Stage: stagePrepare})
+	j.enter(context.Background(), j.newRow(j.started), Verdict{Outcome: failure.Outcome, Reason: failure.Reason, Stage: stagePrepare}, time.Now())
 }

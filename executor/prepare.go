@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
@@ -23,6 +24,7 @@ import (
 // after each attempt.
 func Prepare(call Call) int {
 	return runStage(call, stagePrepare, func(j *job) error {
+		defer j.stageEnds()
 		err := j.prepare(context.Background())
 		if err == nil {
 			return nil
@@ -35,7 +37,10 @@ func Prepare(call Call) int {
 }
 
 func (j *job) prepare(ctx context.Context) error {
-	ctx, cancel := stoppable(ctx, j.call.Signals, func() bool { return outOfTime(j.started, time.Now(), j.payload.Timeout()) })
+	ctx, cancel := stoppable(ctx, j.call.Signals, func() bool {
+		j.stageEnds()
+		return outOfTime(j.started, time.Now(), j.payload.Timeout())
+	})
 	defer cancel()
 	plan, err := planImages(j.settings, j.env, j.payload)
 	if err != nil {
@@ -62,6 +67,7 @@ func (j *job) claim(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	crash.At(crash.LockHeld)
 	state, err := j.tree.makeID()
 	if err != nil {
 		return stateError(err)
@@ -91,11 +97,13 @@ func (j *job) claim(ctx context.Context) error {
 		j.log.WithError(err).Warn("this program cannot be shown to containers, so there are no caches")
 	}
 	j.store, err = createStore(j.tree.job(j.id), Record{
-		Identity: j.id, Created: now, Lease: lease, Slot: slot, Owner: owner, Tool: tool, Objects: map[string]string{}, Row: j.newRow(now),
+		Identity: j.id, Created: now, Lease: lease, Slot: slot, Files: j.filesInSlot(), Owner: owner, Tool: tool, Objects: map[string]string{}, Row: j.newRow(now),
 	})
 	if err != nil {
 		return err
 	}
+	j.store.masked = j.masked
+	j.stageBegins(stagePrepare)
 	j.sayTrace(j.store.get().Row)
 	return errors.Join(sharedFolder(j.buildsDir(slot)), sharedFolder(j.cacheDir()))
 }
@@ -104,7 +112,7 @@ func (j *job) logLost(ctx context.Context, r Record) {
 	verdict := Verdict{Outcome: outcome.Lost, Reason: outcome.RunnerGone}
 	j.log.WithFields(verdictFields(verdict)).WithFields(logrus.Fields{oplog.FieldJob: r.Identity.Job, oplog.FieldProject: r.Identity.Project}).
 		Warn("job ended")
-	j.enter(ctx, r.Row, verdict)
+	j.enter(ctx, r.Row, verdict, time.Now())
 }
 
 // sharedFolder makes a folder that the user of any image may write to, like the volumes of the docker executor (its
@@ -200,6 +208,7 @@ func (j *job) startHelper(ctx context.Context, image docker.Image) error {
 	if err != nil {
 		return helperProblem(err)
 	}
+	crash.At(crash.HelperStarted)
 	tools := []string{"git"}
 	if j.payload.UsesRunnerCommands() {
 		tools = append(tools, "gitlab-runner")

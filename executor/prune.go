@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/settings"
@@ -86,9 +87,11 @@ func (j *job) pruneHost(ctx context.Context, o cache.HostOptions, say *teller) e
 		err = j.tellDead(say)
 	} else {
 		_, err = j.reapAll(ctx)
+		crash.At(crash.HostReaped)
 		if err := errors.Join(j.salvageCaches(ctx), j.trimLedger(ctx)); err != nil {
 			j.log.WithError(err).Warn("the host tier cannot be tidied up")
 		}
+		crash.At(crash.HostTidied)
 		if !j.served(ctx) {
 			if err := j.caches.Tend(ctx, true); err != nil {
 				j.log.WithError(err).Warn("the store cannot be tended")
@@ -167,6 +170,7 @@ func openHost(ctx context.Context, call Call, command string, onlyLook bool) (*j
 	if err != nil {
 		return nil, nil, err
 	}
+	logger.AddHook(oplog.Redact(hostSecrets(s)))
 	j := &job{
 		call: call, settings: s, tree: tree(filepath.Clean(s.StateDir)), started: time.Now(),
 		log: logrus.NewEntry(logger).WithField(oplog.FieldStage, command),

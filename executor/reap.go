@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
@@ -25,7 +26,6 @@ const (
 	removeTimeout = 2 * time.Minute
 	reapTimeout   = 30 * time.Second
 	reapAtOnce    = 8
-	staleStaging  = time.Hour
 )
 
 // lockJobs makes this process the only one that claims slots and reaps jobs in the state directory. The kernel gives the
@@ -123,6 +123,7 @@ func (j *job) reap(ctx context.Context, self docker.Owner) (c census, others []e
 		return c, nil, err
 	}
 	failed := removeJobs(ctx, j.docker, self.State, slices.DeleteFunc(labels, func(label string) bool { return c.labels[label] }))
+	crash.At(crash.DeadRemoved)
 	if err := failed[self.Job]; err != nil {
 		return c, nil, err
 	}
@@ -135,15 +136,15 @@ func (j *job) reap(ctx context.Context, self docker.Owner) (c census, others []e
 			c.living = append(c.living, dead) // its containers may still write to its slot
 			continue
 		}
-		if !dead.ended() {
-			j.logLost(ctx, r)
-		}
-		if err := j.clear(ctx, dead.dir); err != nil {
+		j.bookDead(ctx, dead)
+		crash.At(crash.LostEntered)
+		if err := errors.Join(j.tree.dropFiles(r), j.clear(ctx, dead.dir)); err != nil {
 			others = append(others, fmt.Errorf("job %s: %w", r.Identity, err))
 		}
 	}
-	sweep(j.tree, now)
+	sweep(j.tree)
 	sweepTools(j.tree, c, now)
+	sweepImages(j.tree, now)
 	for _, label := range c.unknown {
 		if label != self.Job {
 			others = append(others, fmt.Errorf("job %s: its record cannot be read, so it is left alone; if it is not running, remove %s",
@@ -151,6 +152,44 @@ func (j *job) reap(ctx context.Context, self docker.Owner) (c census, others []e
 		}
 	}
 	return c, others, nil
+}
+
+// bookDead enters a dead job into the ledger. One whose cleanup has begun says itself how it ended, and what it says stays; that cleanup may have been
+// killed before it did. One whose cleanup was there since the census has no record any more.
+func (j *job) bookDead(ctx context.Context, dead *store) {
+	r := dead.get()
+	switch {
+	case dead.ended():
+		j.enter(ctx, r.Row, dead.verdict(), dead.endedAt())
+	case dead.abandoned():
+		j.logLost(ctx, r)
+	}
+}
+
+// filesInSlot is where Runner's scripts keep contents of file variables, and the job's token, in the slot's folder: beside the checkout.
+func (j *job) filesInSlot() string {
+	within, err := filepath.Rel(runner.BuildsDir, j.env.FileVariableDir())
+	if err != nil || !filepath.IsLocal(within) || within == "." {
+		return ""
+	}
+	return within
+}
+
+// dropFiles removes that folder when nothing of the job runs any more. Runner's last stage does so, but not when a job is aborted or out of time, and the
+// slot is kept for the next job of the tier, which is not to have them. What is there is a job's and hostile: no link is followed out of the slot.
+func (t tree) dropFiles(r Record) error {
+	if r.Files == "" {
+		return nil
+	}
+	slot, err := os.OpenRoot(t.builds(r.Identity, r.Slot))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer slot.Close()
+	return slot.RemoveAll(r.Files)
 }
 
 // clear removes the folder of a job that has ended and whose containers are gone. What is mounted in it is unmounted, and what the job
@@ -161,6 +200,7 @@ func (j *job) clear(ctx context.Context, dir string) error {
 	if err := j.caches.Abandon(ctx, dir); err != nil {
 		return stateError(err)
 	}
+	crash.At(crash.CachesAbandoned)
 	return bury(dir)
 }
 
@@ -186,24 +226,16 @@ func removeJobs(ctx context.Context, d *docker.Client, state string, labels []st
 	return failed
 }
 
-// sweep deletes folders that a crash left half made or half deleted.
-func sweep(t tree, now time.Time) {
+// sweep deletes, under lockJobs, folders that a crash left half made or half deleted: nobody else makes one meanwhile.
+func sweep(t tree) {
 	instances, _ := subfolders(t.jobs())
 	for _, instance := range instances {
-		sweepInstance(filepath.Join(t.jobs(), instance), now)
-	}
-}
-
-func sweepInstance(dir string, now time.Time) {
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		name := e.Name()
-		info, err := e.Info()
-		if err != nil || !info.IsDir() {
-			continue
-		}
-		if strings.HasPrefix(name, deadPrefix) || strings.HasPrefix(name, stagingPrefix) && now.Sub(info.ModTime()) > staleStaging {
-			_ = os.RemoveAll(filepath.Join(dir, name))
+		dir := filepath.Join(t.jobs(), instance)
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if name := e.Name(); strings.HasPrefix(name, deadPrefix) || strings.HasPrefix(name, stagingPrefix) {
+				_ = os.RemoveAll(filepath.Join(dir, name))
+			}
 		}
 	}
 }

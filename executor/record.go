@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/goenv"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
 )
@@ -26,6 +28,7 @@ type Record struct {
 	Created  time.Time         `json:"created"`
 	Lease    Lease             `json:"lease"`
 	Slot     int               `json:"slot"`
+	Files    string            `json:"files,omitempty"` // the folder of file variables, in the slot's
 	Owner    docker.Owner      `json:"owner"`
 	Image    docker.Image      `json:"image"`           // the job's, pinned for its life
 	Go       goenv.Image       `json:"go"`              // that the image has
@@ -60,11 +63,13 @@ type store struct {
 	mu     sync.Mutex
 	dir    string
 	record Record
+	masked *oplog.Redactor // what may not be in the row; nil if nobody knows
 }
 
 const (
-	recordName = "record.json"
-	endedName  = "ended"
+	recordName  = "record.json"
+	endedName   = "ended"
+	runningName = "running"
 )
 
 // createStore makes a job's folder with its record. The folder appears by a rename, complete.
@@ -80,10 +85,12 @@ func createStore(dir string, r Record) (*store, error) {
 	if err := s.save(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(staging))
 	}
+	crash.At(crash.RecordStaged)
 	if err := os.Rename(staging, dir); err != nil { // fails on a job that has a record: never replace another's
 		return nil, errors.Join(stateError(err), os.RemoveAll(staging))
 	}
 	s.dir = dir
+	crash.At(crash.RecordPlaced)
 	return s, nil
 }
 
@@ -108,6 +115,7 @@ func (s *store) update(change func(*Record)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.record)
+	maskRow(&s.record.Row, s.masked)
 	return s.save()
 }
 
@@ -131,10 +139,12 @@ func (s *store) creating(name string, create func() (string, error)) (string, er
 	if err := note(""); err != nil {
 		return "", err
 	}
+	crash.At(crash.ObjectNoted)
 	id, err := create()
 	if err != nil {
 		return "", err
 	}
+	crash.At(crash.ObjectMade)
 	return id, note(id)
 }
 
@@ -169,6 +179,49 @@ func (s *store) ended() bool {
 	return err == nil
 }
 
+// abandoned says that cleanup has not begun, and not been there either: it notes its beginning first and removes the record last.
+func (s *store) abandoned() bool {
+	if s.ended() {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(s.dir, recordName))
+	return err == nil
+}
+
+// endedAt is when that was.
+func (s *store) endedAt() time.Time {
+	info, err := os.Stat(filepath.Join(s.dir, endedName))
+	if err != nil {
+		return time.Now()
+	}
+	return info.ModTime()
+}
+
+// killed is the stage whose process was killed without anybody having asked it to stop, if that has happened to the last one.
+func (s *store) killed() string {
+	stage, err := os.ReadFile(filepath.Join(s.dir, runningName))
+	if err != nil {
+		return ""
+	}
+	return string(stage)
+}
+
+// stageBegins notes, in a file of its own, that a stage runs. Its end takes the note away, and so does the Runner's signal: what follows that is no
+// surprise. If the stage before was killed, that was the job's failure: the Runner goes on with what is due after one. That something cannot be noted is
+// no reason to fail.
+func (j *job) stageBegins(stage string) {
+	if killed := j.store.killed(); killed != "" && j.env.Decides(runner.Stage(killed)) {
+		if err := j.noteFailure(killed, outcome.Failure{Outcome: outcome.SystemFailed, Reason: outcome.StageKilled}); err != nil {
+			j.log.WithError(err).Warn("that the stage before was killed cannot be noted")
+		}
+	}
+	if err := os.WriteFile(filepath.Join(j.tree.job(j.id), runningName), []byte(stage), 0o600); err != nil {
+		j.log.WithError(err).Warn("that the stage runs cannot be noted")
+	}
+}
+
+func (j *job) stageEnds() { _ = os.Remove(filepath.Join(j.tree.job(j.id), runningName)) }
+
 // Prefixes of folders that no lookup sees: half made, or on their way out.
 const (
 	stagingPrefix = ".new-"
@@ -183,6 +236,7 @@ func bury(dir string) error {
 	} else if err != nil {
 		return stateError(err)
 	}
+	crash.At(crash.FolderBuried)
 	if err := os.RemoveAll(dead); err != nil {
 		return stateError(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/docker"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
@@ -27,8 +28,12 @@ func Run(call Call, scriptPath string, stage runner.Stage) int {
 		if err := j.openRecord(); err != nil {
 			return err
 		}
+		j.stageBegins(string(stage))
+		defer j.stageEnds()
 		err = j.run(context.Background(), stage, script)
-		return j.noted(err, j.note(stage, err))
+		noting := j.note(stage, err)
+		crash.At(crash.StageNoted)
+		return j.noted(err, noting)
 	})
 }
 
@@ -42,6 +47,7 @@ func (j *job) openRecord() error {
 	if err != nil {
 		return stateError(err)
 	}
+	j.store.masked = j.masked
 	return nil
 }
 
@@ -58,11 +64,12 @@ func (j *job) noted(err, noting error) error {
 // note keeps what a stage says about the job as a whole.
 func (j *job) note(stage runner.Stage, err error) error {
 	failure := outcome.Of(err)
+	stopped := failure.Outcome == outcome.Canceled || failure.Outcome == outcome.TimedOut
 	switch {
+	case stage == runner.CleanupFiles && !stopped: // the Runner only warns of its failure: by then GitLab's verdict is known
+		return j.noteRecord(func(r *Record) { r.Finished = true })
 	case failure.Outcome != outcome.Success && j.env.Decides(stage):
 		return j.noteFailure(string(stage), failure)
-	case stage == runner.CleanupFiles:
-		return j.noteRecord(func(r *Record) { r.Finished = true })
 	case failure.Outcome == outcome.Success:
 		return j.noteSuccess(string(stage))
 	}
@@ -101,6 +108,7 @@ func (j *job) noteRecord(change func(*Record)) error {
 func (j *job) run(ctx context.Context, stage runner.Stage, script []byte) error {
 	record := j.store.get()
 	ctx, cancel := stoppable(ctx, j.call.Signals, func() bool {
+		j.stageEnds()
 		limit := j.env.TimeLimit(stage)
 		return outOfTime(record.Created, time.Now(), j.payload.Timeout()) || limit > 0 && outOfTime(j.started, time.Now(), limit)
 	})
@@ -168,8 +176,10 @@ func (j *job) runBuild(ctx context.Context, stage runner.Stage, script []byte) (
 	if err != nil {
 		return docker.Result{}, err
 	}
+	crash.At(crash.BuildStarted)
 	counter := &testCounter{Writer: j.call.Stdout}
 	result, err := run.Feed(ctx, bytes.NewReader(script), counter, j.call.Stderr, j.settings.Docker.StopTimeout.Duration)
+	crash.At(crash.ScriptEnded)
 	if counter.tests.OK == 0 {
 		return result, err
 	}

@@ -9,7 +9,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/flock"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats/metrics"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 )
@@ -58,7 +60,7 @@ func newServer(j *job) *server {
 
 // words are the closed sets that metrics have for labels.
 func words() metrics.Words {
-	w := metrics.Words{Reasons: map[string][]string{}}
+	w := metrics.Words{Reasons: map[string][]string{}, Refusals: kind.Refusals()}
 	for end, reasons := range outcome.Reasons() {
 		for _, reason := range reasons {
 			w.Reasons[string(end)] = append(w.Reasons[string(end)], string(reason))
@@ -77,6 +79,7 @@ func (s *server) run(ctx context.Context) error {
 		return err
 	}
 	s.log.WithField("address", s.settings.Stats.ListenAddress).Info("serving")
+	crash.At(crash.ServeBegun)
 	defer s.log.Info("ended")
 	group, ctx := errgroup.WithContext(ctx)
 	for _, r := range append(s.rounds(), s.exits()...) {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats/metrics"
 )
@@ -86,6 +87,7 @@ func (s *server) noteStore(task metrics.Task, answered bool, err error) {
 // tend tidies up: the host, then the store unless it fails, then the ledger.
 func (s *server) tend(ctx context.Context) error {
 	left, err := s.reapAll(ctx)
+	crash.At(crash.HostReaped)
 	reaped := s.failed(ctx, metrics.Reap, err, "what killed jobs left cannot be removed")
 	s.metrics.Set(func(h *metrics.Host) {
 		h.OrphanJobs, h.OrphanContainers = nil, nil
@@ -94,6 +96,7 @@ func (s *server) tend(ctx context.Context) error {
 		}
 	})
 	salvaged := s.failed(ctx, metrics.Salvage, s.salvageCaches(ctx), "the host tier cannot be tidied up")
+	crash.At(crash.HostTidied)
 	var compacted error
 	if s.health.storeReason() == "" {
 		compacted = s.failed(ctx, metrics.Compact, s.caches.Compact(ctx, true), "the store cannot be tended")

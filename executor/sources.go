@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/crash"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/checkout"
 )
 
@@ -42,6 +43,7 @@ func (j *job) sourcesReady(ctx context.Context) {
 	if times := report.Times; times.Mode == "testdata" {
 		j.say("Go caches: stable file times below testdata only (%s)", times.Why)
 	}
+	crash.At(crash.SourcesRead)
 	data, err := json.Marshal(report)
 	if err == nil {
 		err = os.WriteFile(j.checkoutFile(), data, 0o600)

@@ -6,11 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	cachestore "gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/oplog"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/runner"
@@ -43,6 +45,7 @@ func runStage(call Call, stage string, do func(*job) error) int {
 	}
 	logger, closer := openLog(s.Log, stage, env.TempDir, call.Stderr)
 	defer func() { _ = closer.Close() }()
+	logger.AddHook(oplog.Redact(hostSecrets(s)))
 	j := &job{
 		call: call, env: env, settings: s, tree: tree(filepath.Clean(s.StateDir)), started: began,
 		log: logger.WithField(oplog.FieldStage, stage),
@@ -76,6 +79,16 @@ func openLog(cfg settings.Log, stage, tempDir string, stderr io.Writer) (*logrus
 	return logger, io.NopCloser(nil)
 }
 
+// hostSecrets are the secrets of the host, as opposed to a job's: those of the settings and of proxies. A server that refuses something may repeat
+// what it was sent.
+func hostSecrets(s *settings.Settings) []string {
+	all := slices.Clone(cachestore.ProxySecrets())
+	for _, secret := range s.Secrets() {
+		all = append(all, secret.Values...)
+	}
+	return all
+}
+
 // open reads the job from the payload.
 func (j *job) open() error {
 	payload, err := j.env.Payload()
@@ -83,11 +96,12 @@ func (j *job) open() error {
 		return err
 	}
 	j.payload, j.id = payload, payload.Identity()
-	secrets := payload.SecretValues()
+	var fetched []string
 	for name := range payload.Secrets {
-		secrets = append(secrets, j.env.Variables[name])
+		fetched = append(fetched, j.env.Variables[name])
 	}
-	j.log.Logger.AddHook(oplog.Redact(secrets))
+	j.log.Logger.AddHook(oplog.Redact(append(payload.SecretValues(), fetched...)))
+	j.masked = oplog.Redact(append(payload.MaskedValues(), fetched...))
 	j.log = j.log.WithFields(logrus.Fields{oplog.FieldJob: j.id.Job, oplog.FieldProject: j.id.Project})
 	return nil
 }

@@ -138,7 +138,12 @@ func (j *job) salvageCaches(ctx context.Context) error {
 			line.WithError(err).Warn("what a killed job left in its caches was not saved")
 			return
 		}
-		line.Info("what a killed job left in its caches was saved")
+		text := "what a killed job left in its caches was saved"
+		if len(saved.Refused) > 0 {
+			text += "; not taken: " + counts(saved.Refused)
+		}
+		line.Info(text)
+		j.enterSaved(ctx, saved)
 	})
 	return errors.Join(err, j.caches.Housekeep(ctx, false))
 }

@@ -30,7 +30,10 @@ func installTool(t tree) (string, error) {
 	}
 	path := t.tool(self, info)
 	if have, err := os.Stat(path); err == nil && have.Size() == info.Size() {
-		return path, nil
+		now := time.Now() // lest another release sweeps it before this job's record names it
+		if os.Chtimes(path, now, now) == nil {
+			return path, nil
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
@@ -80,6 +83,19 @@ func sweepTools(t tree, c census, now time.Time) {
 	tools, _ := filepath.Glob(filepath.Join(string(t), "bin", "gitlab-go-executor-*"))
 	for _, path := range tools {
 		if info, err := os.Stat(path); err == nil && !used[path] && now.Sub(info.ModTime()) > oldTool {
+			_ = os.Remove(path)
+		}
+	}
+}
+
+// oldImage is after how long a host forgets what Go an image has: to look again costs the next job half a second, and nobody tells which images are gone.
+const oldImage = 30 * 24 * time.Hour
+
+// sweepImages deletes what was found so long ago, and what crashes have left of such files.
+func sweepImages(t tree, now time.Time) {
+	files, _ := filepath.Glob(filepath.Join(t.images(), "*"))
+	for _, path := range files {
+		if info, err := os.Stat(path); err == nil && now.Sub(info.ModTime()) > oldImage {
 			_ = os.Remove(path)
 		}
 	}

@@ -46,6 +46,26 @@ func TestCopiesOfOldReleasesGoWithTheirJobs(t *testing.T) {
 	}
 }
 
+// Two releases that take turns on a host: one sweeps, after the other has found its copy and before its job's record names it.
+func TestACopyThatIsFoundIsNoOldOne(t *testing.T) {
+	t.Parallel()
+	root := tree(t.TempDir())
+	own, err := installTool(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-48 * time.Hour)
+	if err := os.Chtimes(own, old, old); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := installTool(root); err != nil || again != own {
+		t.Fatal(again, err)
+	}
+	if info, err := os.Stat(own); err != nil || time.Since(info.ModTime()) > oldTool {
+		t.Errorf("%v, %v: another release may sweep it", info, err)
+	}
+}
+
 func TestAProgramThatIsInstalledAgainHasACopyOfItsOwn(t *testing.T) {
 	t.Parallel()
 	root, program := tree(t.TempDir()), filepath.Join(t.TempDir(), "program")
