@@ -107,12 +107,16 @@ func TestAJobThatTimesOutColdLeavesAWarmerNextJob(t *testing.T) {
 func TestARunnerThatIsKilledLeavesAWarmerNextJob(t *testing.T) {
 	t.Parallel()
 	g := newGoHost(t, `stop_timeout = "1s"`)
-	r := g.start(g.goJob("go build ./sum", "echo started; sleep 300"))
+	killed := g.goJob("go build ./sum", "echo started; sleep 300")
+	r := g.start(killed)
 	r.waitFor(started)
 	r.signal(syscall.SIGKILL)
 	_ = r.cmd.Wait()
 	if _, f := g.ran(g.goJob("go build ./sum")); f.New != 0 || f.Missed != 0 || f.Hit == 0 {
 		t.Errorf("%s", f)
+	}
+	if row := g.rows()[fmtID(killed)]; row.word("outcome") != "lost" || row.number("saved_bytes") <= 0 || row.number("modules_missed") != 2 || row.number("build_new") <= 0 {
+		t.Errorf("the killed job's row: %v", row)
 	}
 	g.eventually("the stage that nobody waits for has noticed", func() bool { return len(g.stagePIDs()) == 0 }, r.log)
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -19,40 +21,55 @@ import (
 	"time"
 )
 
-// faultyDocker stands between the executor and the real daemon and can be told to misbehave once, for the build container.
+// faultyDocker stands between the executor and the real daemon and can be told to misbehave once, for one container.
 type faultyDocker struct {
 	proxy *httputil.ReverseProxy
+	named string // how the container's name ends
 	mu    sync.Mutex
-	build string // id of the newest build container
-	fault func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool
+	build string                                                                  // id of the newest such container
+	fault func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool // of calls about that container
+	every func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool // of all
 }
 
 // newFaultyDocker listens on a socket of its own and tells its address.
 func newFaultyDocker(t *testing.T) (*faultyDocker, string) {
 	t.Helper()
-	f := &faultyDocker{}
+	return newFaultyDockerOf(t, "/var/run/docker.sock")
+}
+
+// newFaultyDockerOf stands before another daemon. What that breaks off is broken off.
+func newFaultyDockerOf(t *testing.T, daemon string) (*faultyDocker, string) {
+	t.Helper()
+	f := &faultyDocker{named: "-build"}
 	f.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", "/var/run/docker.sock")
+			return (&net.Dialer{}).DialContext(ctx, "unix", daemon)
 		}},
 		ModifyResponse: f.remember,
+		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:       log.New(io.Discard, "", 0),
 		FlushInterval:  -1,
 	}
-	socket := filepath.Join(t.TempDir(), "docker.sock")
+	dir, err := os.MkdirTemp("", "docker-") //nolint:usetesting // sockets have short paths
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "docker.sock")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(f.serve), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: http.HandlerFunc(f.serve), ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 	return f, "unix://" + socket
 }
 
-// remember learns the id of each build container that is created.
+// remember learns the id of each such container that is created.
 func (f *faultyDocker) remember(r *http.Response) error {
-	if !strings.HasSuffix(r.Request.URL.Path, "/containers/create") || !strings.HasSuffix(r.Request.URL.Query().Get("name"), "-build") {
+	if !strings.HasSuffix(r.Request.URL.Path, "/containers/create") || !strings.HasSuffix(r.Request.URL.Query().Get("name"), f.named) {
 		return nil
 	}
 	body, err := io.ReadAll(r.Body)
@@ -70,13 +87,23 @@ func (f *faultyDocker) remember(r *http.Response) error {
 
 func (f *faultyDocker) serve(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
-	fault := f.fault
+	fault, every := f.fault, f.every
 	about := f.build != "" && strings.Contains(r.URL.Path, f.build)
 	f.mu.Unlock()
+	if every != nil && every(w, r, f.proxy) {
+		return
+	}
 	if fault != nil && about && fault(w, r, f.proxy) {
 		return
 	}
 	f.proxy.ServeHTTP(w, r)
+}
+
+// set changes what is done to all calls.
+func (f *faultyDocker) set(every func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.every = every
 }
 
 // once makes the first call that ends with the given word go wrong in the given way.

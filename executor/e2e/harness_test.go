@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/docker/docker/client"
 )
 
 // host is a runner host: a GitLab Runner's config.toml, our settings, a state directory of its own.
@@ -27,11 +29,13 @@ type host struct {
 	sha      string
 	dir      string
 	StateDir string
-	instance string        // as in labels: the GitLab's host+port
-	pruned   bool          // no layer may be mounted any more
-	wrap     []string      // a command that starts the Runner
-	runner   string        // of a Runner with the docker executor: its token, as in labels
-	patience time.Duration // with a job; 0: that of the tests
+	instance string         // as in labels: the GitLab's host+port
+	pruned   bool           // no layer may be mounted any more
+	wrap     []string       // a command that starts the Runner
+	environ  []string       // of the Runner and serve; nil: that of the tests
+	runner   string         // of a Runner with the docker executor: its token, as in labels
+	patience time.Duration  // with a job; 0: that of the tests
+	docker   *client.Client // where its jobs run; nil: the machine's
 }
 
 // nextJob numbers jobs over all tests, so that a job's label is its own.
@@ -190,7 +194,7 @@ func (h *host) start(j job) *running {
 	r := &running{h: h, log: &syncBuffer{}, errs: &syncBuffer{}}
 	line := append(slices.Clone(h.wrap), runnerJob, filepath.Join(h.dir, "config.toml"), filepath.Join(h.dir, name))
 	r.cmd = exec.Command(line[0], line[1:]...)
-	r.cmd.Stdout, r.cmd.Stderr = r.log, r.errs
+	r.cmd.Stdout, r.cmd.Stderr, r.cmd.Env = r.log, r.errs, h.environ
 	r.cmd.Dir = h.dir
 	if err := r.cmd.Start(); err != nil {
 		h.t.Fatal(err)

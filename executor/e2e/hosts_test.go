@@ -27,6 +27,12 @@ func (g *goHost) another(settings string) *goHost {
 	return &goHost{host: hostOf(g.t, g.gitlab, g.sha, settings), proxy: g.proxy, files: g.files}
 }
 
+// logSize is how much the operator log holds.
+func (h *host) logSize() int {
+	log, _ := os.ReadFile(h.OperatorLog()) // which may not be there yet
+	return len(log)
+}
+
 // serve runs the command of that name until the test ends it.
 func (h *host) serve() (stop func()) {
 	h.t.Helper()
@@ -34,14 +40,18 @@ func (h *host) serve() (stop func()) {
 	cmd := exec.CommandContext(ctx, executorBin, "--config", filepath.Join(h.dir, "settings.toml"), "serve")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
+	cmd.Env = h.environ
+	said := &syncBuffer{}
+	cmd.Stderr = said
+	begun := h.logSize()
 	if err := cmd.Start(); err != nil {
 		cancel()
 		h.t.Fatal(err)
 	}
 	h.eventually("serve begins", func() bool {
 		log, _ := os.ReadFile(h.OperatorLog()) // which it may have to make
-		return strings.Contains(string(log), `"serving"`)
-	}, nil)
+		return strings.Contains(string(log[min(begun, len(log)):]), `"serving"`)
+	}, said)
 	return func() {
 		cancel()
 		if err := cmd.Wait(); err != nil && cmd.ProcessState.ExitCode() != 0 {

@@ -17,14 +17,17 @@ func (r *running) killAll() {
 	}
 	_ = r.cmd.Process.Kill()
 	_ = r.cmd.Wait()
-	time.Sleep(2 * time.Second) // Docker completes what it was asked for, and a Runner is not back sooner
+	dockerCompletes()
 }
+
+// dockerCompletes waits until Docker has made what a process asked for that was killed meanwhile. A Runner is not back sooner.
+func dockerCompletes() { time.Sleep(2 * time.Second) }
 
 func TestTheNextJobCleansUpAfterAKilledRunner(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, `stop_timeout = "1s"`)
 	for _, moment := range []string{"Using docker image", `Executing "step_script"`, started} {
-		r := h.start(h.newJob(busybox, "echo started; sleep 202").with("services", []job{{"name": serviceImage}}))
+		r := h.start(h.newJob(busybox, "echo started; sleep 202").fileVariable("KEY", "file-secret").with("services", []job{{"name": serviceImage}}))
 		r.waitFor(moment)
 		r.killAll()
 		if len(h.left()) == 0 {
@@ -36,6 +39,7 @@ func TestTheNextJobCleansUpAfterAKilledRunner(t *testing.T) {
 		for _, left := range h.left() {
 			t.Errorf("killed at %q: %s", moment, left)
 		}
+		h.keepsNoFileVariables()
 	}
 	if log := h.operatorLog(); !strings.Contains(log, `"outcome":"lost"`) || !strings.Contains(log, `"reason":"runner_gone"`) {
 		t.Errorf("the operator log does not say that jobs were lost:\n%s", log)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -91,4 +92,20 @@ func TestEachLineOfTheOperatorLogSaysWhichJob(t *testing.T) {
 			t.Errorf("stage %s has no line", stage)
 		}
 	}
+}
+
+// verdict is the outcome and the reason of a job, as the operator log has it.
+func (h *host) verdict(j job) string {
+	h.t.Helper()
+	var last map[string]any
+	for text := range strings.Lines(h.operatorLog()) { // of several attempts the last one counts
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			h.t.Fatal(err)
+		}
+		if line["job"] == fmtID(j) && (line["msg"] == "job ended" || line["msg"] == "stage failed" && line["stage"] == "prepare") { // before it has a record
+			last = line
+		}
+	}
+	return strings.TrimSpace(fmt.Sprint(last["outcome"], " ", last["reason"]))
 }

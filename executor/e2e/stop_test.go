@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,10 +68,28 @@ func TestAProcessThatIgnoresItsEndIsKilled(t *testing.T) {
 func TestAJobOutOfTimeLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, `stop_timeout = "1s"`)
-	res := h.run(h.newJob(busybox, "echo started; sleep 200").timeout(8).afterScript("echo after"))
+	res := h.run(h.newJob(busybox, `cat "$KEY"; echo`, "echo started; sleep 200").fileVariable("KEY", "file-secret").timeout(8).afterScript("echo after"))
 	h.failed(res, "job_execution_timeout", 0)
+	h.prints(res, "file-secret")
+	h.keepsNoFileVariables()
 	if log := h.operatorLog(); !strings.Contains(log, `"outcome":"timed_out"`) {
 		t.Errorf("the operator log does not say timed_out:\n%s", log)
+	}
+}
+
+func (j job) fileVariable(key, value string) job {
+	return j.with("variables", append(j["variables"].([]job), job{"key": key, "value": value, "file": true}))
+}
+
+// keepsNoFileVariables looks into the checkouts that are kept for the next jobs.
+func (h *host) keepsNoFileVariables() {
+	h.t.Helper()
+	checkouts := filepath.Join(h.StateDir, "builds", "*", "42", "*", "*", "group", "project")
+	if found, err := filepath.Glob(checkouts); err != nil || len(found) == 0 {
+		h.t.Errorf("checkouts: %v, %v", found, err)
+	}
+	if found, _ := filepath.Glob(checkouts + ".tmp"); len(found) > 0 {
+		h.t.Errorf("file variables are kept in %v", found)
 	}
 }
 
