@@ -148,17 +148,29 @@ func TestTestsThatAreSaidToShowSomethingExist(t *testing.T) {
 			}
 		}
 	}
-	p := readPage(t, designPage)
-	for i, line := range p.prose {
-		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(line, -1) {
-			if !tests[name] {
-				t.Errorf("%s:%d: there is no test %s", p.name, i+1, name)
+	for _, p := range readerPages(t) {
+		for i, line := range p.prose {
+			for _, name := range regexp.MustCompile("`(Test[A-Z]\\w+)`").FindAllStringSubmatch(line, -1) {
+				if !tests[name[1]] {
+					t.Errorf("%s:%d: there is no test %s", p.name, i+1, name[1])
+				}
 			}
 		}
 	}
-	for _, row := range p.rows(t, "Threats", "who") {
+	for _, row := range readPage(t, securityPage).rows(t, "Threats", "who") {
 		if len(row) != 4 || !strings.HasPrefix(row[3], "`Test") {
-			t.Errorf("%s: no test shows what stops %s", p.name, row)
+			t.Errorf("%s: no test shows what stops %s", securityPage, row)
+		}
+	}
+}
+
+// What shows a promise is run by the command that is said to: the tests of faults are not among those of make test.
+func TestEachPromiseHasACommandThatShowsIt(t *testing.T) {
+	t.Parallel()
+	for _, row := range readPage(t, reliabilityPage).rows(t, "Promises", "promise") {
+		faults := strings.Contains(row[1], "`TestFault")
+		if len(row) != 4 || !strings.HasPrefix(row[3], "`make ") || faults != (row[3] == "`make test-faults`") {
+			t.Errorf("%s: %s", reliabilityPage, row)
 		}
 	}
 }

@@ -23,6 +23,8 @@ const (
 	authorPage        = "docs/author.md"
 	designPage        = "docs/design.md"
 	operatorPage      = "docs/operator.md"
+	reliabilityPage   = "docs/reliability.md"
+	securityPage      = "docs/security.md"
 )
 
 // page is a Markdown file.

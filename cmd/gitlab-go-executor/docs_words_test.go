@@ -12,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/stats/metrics"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/executor/outcome"
@@ -22,7 +23,7 @@ const metricPrefix = "gitlab_go_executor_"
 // allMetrics are those of a serve that knows all of its host: name → "type label, label".
 func allMetrics(t *testing.T) map[string]string {
 	t.Helper()
-	m := metrics.New("v1", metrics.Words{Reasons: map[string][]string{"success": {""}}, CacheReasons: []string{"exact"}})
+	m := metrics.New("v1", metrics.Words{Reasons: map[string][]string{"success": {""}}, CacheReasons: []string{"exact"}, Refusals: []string{"name"}})
 	m.Set(func(h *metrics.Host) {
 		for _, field := range reflect.ValueOf(h).Elem().Fields() {
 			switch field.Interface().(type) {
@@ -134,6 +135,11 @@ func TestOutcomesAndReasonsThatAreNamedExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestEachReasonNotToTakeSomethingIsDocumented(t *testing.T) {
+	t.Parallel()
+	same(t, operatorPage, readPage(t, operatorPage).firstCells(t, "What is not taken", "why"), kind.Refusals())
 }
 
 func TestWhatStatsGroupsByIsDocumented(t *testing.T) {
