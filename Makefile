@@ -135,15 +135,18 @@ test: setup ## run linters, unit tests, and end-to-end tests with Docker and Git
 	$(call step,go test,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
 		$(STATIC) scripts/in-memory.sh go test -count=1 -timeout 30m -parallel 4 -vet=off ./executor/e2e ./...)
 
+# Each function has so many executions, or a time such as 60s. CI has 2000x: a minute on two processors, and two more where nothing is compiled yet.
+FUZZ_EXECS ?= 20000x
 .PHONY: fuzz
-fuzz: ## fuzz what reads bytes of others, FUZZ_EXECS executions (20000x, or a time such as 60s) each, one function after another
-	$(call step,fuzzing,$(STATIC) scripts/fuzz.sh $(FUZZ_PACKAGES))
+fuzz: ## fuzz what reads bytes of others: FUZZ_EXECS executions, or a time such as 60s, of each function
+	$(call step,fuzzing,FUZZ_EXECS=$(FUZZ_EXECS) $(STATIC) scripts/fuzz.sh $(FUZZ_PACKAGES))
 
-# The race detector needs cgo, and slows what measures a time. What needs Docker is all in executor/e2e, whose executor is a process of its own.
+# The race detector needs cgo, and slows what measures a time, and pages of very many jobs, which have a deadline. What needs Docker is all in
+# executor/e2e, whose executor is a process of its own.
 .PHONY: test-race
-test-race: setup test-stores test-prometheus ## run the unit tests under the race detector (root, 15 minutes)
+test-race: setup test-stores test-prometheus ## run the unit tests under the race detector (root, 12 minutes)
 	$(call step,race detector,CGO_ENABLED=1 GOFLAGS=-trimpath scripts/in-memory.sh \
-		go test -race -count=1 -timeout 30m -vet=off -skip 'InNoTime$$' $$(go list ./... | grep -v /executor/e2e$$))
+		go test -race -count=1 -timeout 30m -vet=off -skip 'InNoTime$$|TestPagesInABrowser/full$$' $$(go list ./... | grep -v /executor/e2e$$))
 
 .PHONY: demo
 demo: setup build ## run the sample service's CI job twice and compare
@@ -183,6 +186,15 @@ bench-stats: setup build test-runner ## measure what counting hits, the ledger a
 test-parity: setup build test-runner test-stores test-registry ## run jobs under GitLab's docker executor and ours, and compare
 	$(call step,parity,GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
 		$(STATIC) go test -count=1 -timeout 45m -parallel 4 -vet=off -tags parity ./executor/e2e -run UnderTheDockerExecutor)
+
+# Everything takes half an hour; a seed and a share choose less: make test-faults FAULT_SEED=7 FAULT_SHARE=10 tries a tenth of the cases.
+FAULT_SEED := 1
+FAULT_SHARE := 1
+.PHONY: test-faults
+test-faults: setup test-runner test-stores test-registry ## kill, cancel, starve and deceive everything: all of it, or one case in FAULT_SHARE, drawn by FAULT_SEED
+	@$(STATIC) go build -tags faults -ldflags '-X main.version=$(VERSION)' -o $(BIN)-faults ./cmd/gitlab-go-executor
+	$(call step,faults,GGE_BIN=$(CURDIR)/$(BIN)-faults GGE_JOB_IMAGE=$$(scripts/job-image.sh) GGE_HELPER_IMAGE=$$(scripts/helper-image.sh) \
+		GGE_FAULT_SEED=$(FAULT_SEED) GGE_FAULT_SHARE=$(FAULT_SHARE) $(STATIC) scripts/in-memory.sh scripts/test-faults.sh $(FAULT_PACKAGES))
 
 .PHONY: test-install
 test-install: setup build man completion test-runner $(NFPM) ## install packages in a fresh Debian, register a runner, run jobs, upgrade, remove

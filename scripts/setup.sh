@@ -5,7 +5,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 command -v go >/dev/null || { say "please install Go: https://go.dev/doc/install"; exit 1; }
-need git=git git-lfs=git-lfs jq=jq make=make debootstrap=debootstrap mksquashfs=squashfs-tools pgrep=procps docker=docker.io chromium=chromium
+need git=git git-lfs=git-lfs jq=jq make=make debootstrap=debootstrap mksquashfs=squashfs-tools pgrep=procps ip=iproute2 mkfs.ext4=e2fsprogs docker=docker.io chromium=chromium
 
 running() { docker info >/dev/null 2>&1; }
 
