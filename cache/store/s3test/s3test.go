@@ -198,24 +198,33 @@ func RemoveObjects(t testing.TB, c store.S3Config, suffix string) {
 	}
 }
 
-// ready waits until the server has made the bucket, or has it.
+// ready waits until the server has the bucket, and makes it where it is not. Only the first node of a cluster has to: a node that is killed soon
+// after it made one may leave the cluster's lock on that bucket's name, which others then wait for up to two minutes (lockValidityDuration and
+// lockMaintenanceInterval in MinIO's cmd/lock-rest-server.go). Asking takes no lock.
 func (s *server) ready(t testing.TB, address string) bool {
 	t.Helper()
 	client := clientOf(t, address)
 	ctx, cancel := context.WithTimeout(t.Context(), waiting)
 	defer cancel()
-	for ctx.Err() == nil {
-		err := client.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
-		if err == nil || minio.ToErrorResponse(err).Code == minio.BucketAlreadyOwnedByYou {
+	for {
+		there, err := client.BucketExists(ctx, bucket)
+		if err == nil && !there {
+			err = client.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
+			there = err == nil
+		}
+		if there {
 			return true
 		}
 		select {
 		case <-s.ended:
+			t.Logf("the server at %s has ended", address)
+			return false
+		case <-ctx.Done():
+			t.Logf("the server at %s is not ready after %s: %v", address, waiting, err)
 			return false
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return false
 }
 
 // stop ends a server; nothing that it holds is wanted any more.
