@@ -193,6 +193,9 @@ func (l indexed) files(k kind.Kind, items []kind.Item, yield func(layer.File, er
 	}
 	defer root.Close()
 	for f, err := range k.Files(root, items) {
+		if err != nil {
+			err = l.blame(err)
+		}
 		if !yield(f, err) {
 			return false
 		}

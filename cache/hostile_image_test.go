@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/kind"
+	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/layer"
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
@@ -168,6 +169,57 @@ func TestACraftedImageInTheStoreCostsItselfAlone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// No job notices a file that is not there: it is a miss. A compaction has to copy it.
+func TestALayerThatLacksWhatItsIndexNamesDoesNotKeepAPoolFromBeingCompacted(t *testing.T) {
+	t.Parallel()
+	entry := func(name string) tar.Header { return tar.Header{Name: "tree/build/" + name, Typeflag: tar.TypeReg} }
+	action := sum("x")[:2] + "/" + sum("x") + "-a"
+	for what, files := range map[string][]tar.Header{
+		"none of them":       {entry("00/file")},
+		"no outputs":         {entry(action)},
+		"a link in place":    {{Name: "tree/build/" + action, Typeflag: tar.TypeSymlink, Linkname: "/etc/hostname"}},
+		"a pipe for folders": {{Name: "tree/build/" + sum("x")[:2], Typeflag: tar.TypeFifo}},
+		"a link for folders": {{Name: "tree/build/" + sum("x")[:2], Typeflag: tar.TypeSymlink, Linkname: "/"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			c := newCache(t)
+			r := request("1")
+			planted(t, c, r, crafted(t, image{index: line("x"), files: files}), 1)
+			words := strings.Split("abcdefgh", "")
+			for _, word := range words {
+				compiled(t, c, r, word)
+			}
+			before := len(journalOf(t, c, r))
+			if err := c.Compact(t.Context(), true); ReasonOf(err) != Corrupt || before-len(journalOf(t, c, r)) != 1 {
+				t.Errorf("the forged one is not named and taken off: %v; %d entries, then %d", err, before, len(journalOf(t, c, r)))
+			}
+			if err := c.Compact(t.Context(), true); err != nil {
+				t.Error(err)
+			}
+			j := begin(t, c, request("2"))
+			if found := j.has(words...); found != "abcdefgh" || j.got.Layers != 1 || len(j.got.Problems) > 0 {
+				t.Errorf("the next job finds %q in %d layers: %v", found, j.got.Layers, j.got.Problems)
+			}
+		})
+	}
+}
+
+func TestALayerThatIsReleasedMeanwhileIsNotTakenForForged(t *testing.T) {
+	t.Parallel()
+	l := indexed{dir: t.TempDir()} // of what was unpacked the last folders are just going
+	must(t, os.MkdirAll(filepath.Join(l.dir, "tree", "build"), 0o700))
+	items, err := kind.ParseIndex([]byte(line("x")))
+	must(t, err)
+	var forged *hollow
+	l.files(kind.Build(), items, func(_ layer.File, err error) bool {
+		if !kind.Refused(err) || errors.As(err, &forged) {
+			t.Error(err)
+		}
+		return false
+	})
 }
 
 // zeroInodes clears what the superblock says is the table of inodes.

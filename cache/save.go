@@ -327,33 +327,6 @@ func (c *Cache) writeLayer(ctx context.Context, p pool, items []kind.Item, files
 	return ref, nil
 }
 
-// disown takes damaged layers, and the entries that name them, off the store, so that what they held is saved anew: the next job
-// would stumble over them again, and a layer with the same content has the same name. One that another job has saved anew since is
-// left alone. It gives the entries that are left.
-func (s *saving) disown(ctx context.Context, p pool, entries []Entry) ([]Entry, error) {
-	for _, l := range s.plan.Damaged {
-		names := func(e Entry) bool { return e.Layer != nil && e.Layer.Digest == l.Digest }
-		anew := func(e Entry) bool { return names(e) && e.Created.After(s.plan.Created) }
-		if l.Kind != s.kind.Name() || slices.ContainsFunc(entries, anew) {
-			continue
-		}
-		for _, e := range entries {
-			if !names(e) {
-				continue
-			}
-			if err := s.cache.store.Delete(ctx, e.Key); err != nil {
-				return nil, storeError(ctx, err)
-			}
-		}
-		crash.At(crash.DamagedUnnamed)
-		if err := s.cache.store.Delete(ctx, p.layerKey(l.Digest)); err != nil {
-			return nil, storeError(ctx, err)
-		}
-		entries = slices.DeleteFunc(entries, names)
-	}
-	return entries, nil
-}
-
 // evidenceEvery is how often a job that adds nothing tells what it used. It bounds the entries that jobs with nothing to say
 // write.
 const evidenceEvery = time.Hour

@@ -224,6 +224,10 @@ func (c *Cache) compactPool(ctx context.Context, p pool, limit int64) error {
 			return nil
 		}
 		merged, err := direct.compact(ctx, p, entries, limit)
+		var forged *hollow
+		if errors.As(err, &forged) {
+			err = errors.Join(err, direct.unname(ctx, p, entries, forged.digest)) // no job notices it, and the next time goes on without it
+		}
 		if err != nil {
 			return err
 		}

@@ -171,7 +171,7 @@ func executable(root *os.Root, hash string) (string, error) {
 func (build) Files(root *os.Root, items []Item) iter.Seq2[layer.File, error] {
 	return func(yield func(layer.File, error) bool) {
 		if i := slices.IndexFunc(items, func(i Item) bool { return !isHash(i.ID) || !isHash(i.Detail) }); i >= 0 {
-			yield(layer.File{}, fmt.Errorf("%q with %q is no entry of a build cache", items[i].ID, items[i].Detail)) // as a forged index may say
+			yield(layer.File{}, fmt.Errorf("%w: %q with %q is no entry of a build cache", refusal(RefusedName), items[i].ID, items[i].Detail)) // as a forged index may say
 			return
 		}
 		for _, name := range entryFiles(items) {
@@ -206,7 +206,7 @@ func buildFile(root *os.Root, name string) (layer.File, error) {
 		info, err = root.Lstat(name)
 	}
 	if err != nil {
-		return layer.File{}, err
+		return layer.File{}, fmt.Errorf("%s: %w", name, judge(err))
 	}
 	return fileOf(root, name, info, mode, buildTime)
 }
@@ -214,7 +214,7 @@ func buildFile(root *os.Root, name string) (layer.File, error) {
 // fileOf is a file of a layer with the content that a regular file has below root.
 func fileOf(root *os.Root, name string, info fs.FileInfo, mode fs.FileMode, mtime time.Time) (layer.File, error) {
 	if !info.Mode().IsRegular() {
-		return layer.File{}, fmt.Errorf("%s: want a regular file, found %s", name, info.Mode())
+		return layer.File{}, fmt.Errorf("%s: want a regular file, found %s: %w", name, info.Mode(), refusal(RefusedType))
 	}
 	return layer.File{Name: name, Mode: mode, ModTime: mtime, Size: info.Size(), Open: func() (io.ReadCloser, error) {
 		f, _, err := open(root, name)

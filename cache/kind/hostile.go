@@ -64,6 +64,12 @@ type refusal string
 
 func (r refusal) Error() string { return "not taken because of its " + string(r) }
 
+// Refused says that an error is due to what is there, as a job or the writer of a layer has left it, and not to a disk.
+func Refused(err error) bool {
+	var r refusal
+	return errors.As(err, &r)
+}
+
 // tally counts refusals.
 type tally map[string]int
 

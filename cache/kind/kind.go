@@ -26,7 +26,8 @@ type Kind interface {
 	// disk's.
 	Harvest(ctx context.Context, in Input) (Harvest, error)
 	// Files gives the files of items for a layer, from the kind's folder in a mount or a layer's tree, in a fixed order, each
-	// once, with the modes and times that the kind needs. Names are below the kind's folder. A file that is missing is an error.
+	// once, with the modes and times that the kind needs. Names are below the kind's folder. A file that is missing, or is not
+	// what it should be, is an error, of which Refused tells that it is not a disk's.
 	Files(root *os.Root, items []Item) iter.Seq2[layer.File, error]
 }
 

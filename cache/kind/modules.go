@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"fmt"
 	"io/fs"
 	"iter"
 	"os"
@@ -138,7 +139,7 @@ func (modules) Files(root *os.Root, items []Item) iter.Seq2[layer.File, error] {
 func moduleFile(root *os.Root, name string) (layer.File, error) {
 	info, err := root.Lstat(name)
 	if err != nil {
-		return layer.File{}, err
+		return layer.File{}, fmt.Errorf("%s: %w", name, judge(err))
 	}
 	return fileOf(root, name, info, 0o444, moduleTime)
 }
@@ -189,7 +190,9 @@ func treeFiles(root *os.Root, mod module.Version, yield func(layer.File, error) 
 			info, err = entry.Info()
 		}
 		var file layer.File
-		if err == nil {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, judge(err))
+		} else {
 			mode := fs.FileMode(0o444)
 			if mod.Path == toolchain && info.Mode()&0o111 != 0 {
 				mode = 0o555
