@@ -206,7 +206,7 @@ func buildFile(root *os.Root, name string) (layer.File, error) {
 		info, err = root.Lstat(name)
 	}
 	if err != nil {
-		return layer.File{}, fmt.Errorf("%s: %w", name, judge(err))
+		return layer.File{}, unreadable(err)
 	}
 	return fileOf(root, name, info, mode, buildTime)
 }

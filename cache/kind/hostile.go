@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -97,6 +98,14 @@ func judge(err error) error {
 	switch errno {
 	case syscall.ELOOP, syscall.ENOTDIR, syscall.EISDIR, syscall.ENAMETOOLONG, syscall.ENXIO, syscall.EACCES, syscall.EPERM:
 		return refusal(RefusedType)
+	}
+	return err
+}
+
+// unreadable is judge for the error of a file of a layer, which is told in its own words too.
+func unreadable(err error) error {
+	if r := judge(err); Refused(r) {
+		return fmt.Errorf("%w: %w", r, err)
 	}
 	return err
 }

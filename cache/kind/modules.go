@@ -1,7 +1,6 @@
 package kind
 
 import (
-	"fmt"
 	"io/fs"
 	"iter"
 	"os"
@@ -139,7 +138,7 @@ func (modules) Files(root *os.Root, items []Item) iter.Seq2[layer.File, error] {
 func moduleFile(root *os.Root, name string) (layer.File, error) {
 	info, err := root.Lstat(name)
 	if err != nil {
-		return layer.File{}, fmt.Errorf("%s: %w", name, judge(err))
+		return layer.File{}, unreadable(err)
 	}
 	return fileOf(root, name, info, 0o444, moduleTime)
 }
@@ -191,7 +190,7 @@ func treeFiles(root *os.Root, mod module.Version, yield func(layer.File, error) 
 		}
 		var file layer.File
 		if err != nil {
-			err = fmt.Errorf("%s: %w", name, judge(err))
+			err = unreadable(err)
 		} else {
 			mode := fs.FileMode(0o444)
 			if mod.Path == toolchain && info.Mode()&0o111 != 0 {
