@@ -79,7 +79,7 @@ func TestAHostThatHasNeverSeenAProjectIsWarmFromItsFirstJob(t *testing.T) {
 	if fetched := b.proxy.fetched(); len(fetched) > 0 {
 		t.Errorf("the proxy was asked for %v", fetched)
 	}
-	if _, second := b.ran(b.goJob(buildAndTest...)); second.HitHost != 3 || second.HitStore != 0 || second.Saved != 0 {
+	if _, second := b.ran(b.goJob(buildAndTest...)); second.HitHost != 3 || second.HitStore != 0 || b.adds(second) {
 		t.Errorf("its second job: %s", second)
 	}
 

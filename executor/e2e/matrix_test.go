@@ -98,10 +98,10 @@ func TestEachJobOfAMatrixIsWarmOnAPlatformOfItsOwn(t *testing.T) {
 			t.Errorf("%s is %s, was %s, want %s", cells[i].variables, f.Platform, cold[i].Platform, cells[i].platform)
 		}
 		platforms[f.Platform] = true
-		if f.Reason != "exact" || f.New != 0 || f.Missed != 0 || f.Hit != cold[i].New || f.Available != cold[i].New || f.Saved != 0 {
+		if f.Reason != "exact" || f.New != 0 || f.Missed != 0 || f.Hit != cold[i].New || f.Available != cold[i].New || g.adds(f) {
 			t.Errorf("%s, warm: %s\nafter %s", cells[i].variables, f, cold[i])
 		}
-		g.says(results[i], "Go caches: exact base", "platform "+f.Platform+", toolchain "+f.Toolchain, "0 compiled", "nothing new saved")
+		g.says(results[i], "Go caches: exact base", "platform "+f.Platform+", toolchain "+f.Toolchain, "0 compiled")
 		if strings.HasPrefix(cells[i].script, program) {
 			for _, setting := range append(strings.Fields(cells[i].variables), "GOOS=", "GOARCH=") {
 				g.says(results[i], "build\t"+setting)
@@ -147,13 +147,13 @@ func TestAJobThatCompilesForSeveralPlatformsIsWarm(t *testing.T) {
 		t.Errorf("cold: %s, %s", cold.Platform, cold)
 	}
 	_, warm := g.ran(g.goJob(script...))
-	if warm.Reason != "exact" || warm.New != 0 || warm.Missed != 0 || warm.Available != packages || warm.Hit != packages || warm.Saved != 0 || warm.Platform != cold.Platform {
+	if warm.Reason != "exact" || warm.New != 0 || warm.Missed != 0 || warm.Available != packages || warm.Hit != packages || g.adds(warm) || warm.Platform != cold.Platform {
 		t.Errorf("warm: %s, %s", warm.Platform, warm)
 	}
 	if pools := g.pools(); !slices.Equal(pools, []string{cold.Platform}) {
 		t.Errorf("the store has compiled packages for %v", pools)
 	}
-	if entries, layers := g.store("build"); layers != 1 {
+	if entries, layers := g.store("build"); layers != 1 && warm.Saved == 0 {
 		t.Errorf("%d layers in %d entries", layers, entries)
 	}
 	_, f := g.ran(g.goJob("go build ./sum"))

@@ -16,7 +16,7 @@ func (g *goHost) secondIsWarm(next func() job) (second result) {
 	}
 	g.proxy.fetched()
 	r, f := g.ran(next())
-	if f.Reason != "exact" || f.HitHost != 3 || f.Missed != 0 || f.Hit == 0 || f.New != 0 || f.Saved != 0 || f.Cached != 1 || f.Tests != 1 {
+	if f.Reason != "exact" || f.HitHost != 3 || f.Missed != 0 || f.Hit == 0 || f.New != 0 || g.adds(f) || f.Cached != 1 || f.Tests != 1 {
 		g.t.Errorf("the second job: %s", f)
 	}
 	if fetched := g.proxy.fetched(); len(fetched) != 0 {
