@@ -10,15 +10,24 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/dustin/go-humanize"
 )
 
 // Copy is the Driver that copies: the reference for what Image does, and what hosts without loop devices or overlays have.
-type Copy struct{ host Host }
+type Copy struct {
+	host Host
+	most int64 // bytes that a layer may unpack to
+}
 
 var _ Driver = (*Copy)(nil)
 
 // NewCopy makes the driver of a host.
-func NewCopy(h Host) *Copy { return &Copy{host: h} }
+func NewCopy(h Host) *Copy { return &Copy{host: h, most: maxUnpacked} }
+
+// maxUnpacked is four times what one harvest takes, since layers are merged. An image of some KB, made by hand, can claim more than any disk has.
+const maxUnpacked = 64 << 30
 
 // Layer unpacks the layer.
 func (d *Copy) Layer(ctx context.Context, digest string) (string, error) {
@@ -46,6 +55,9 @@ func (d *Copy) unpack(ctx context.Context, digest string) error {
 	if err != nil {
 		return err
 	}
+	if err := d.measure(ctx, digest); err != nil {
+		return d.host.blame(ctx, digest, err)
+	}
 	t := newTool(ctx, "unsquashfs", "-quiet", "-no-progress", "-no-xattrs", "-strict-errors",
 		"-processors", strconv.Itoa(min(runtime.NumCPU(), writerProcessors)), "-dest", path, d.host.File(digest))
 	err = t.run()
@@ -61,6 +73,67 @@ func (d *Copy) unpack(ctx context.Context, digest string) error {
 		return errors.Join(err, os.RemoveAll(path))
 	}
 	return nil
+}
+
+// measure refuses a layer that unpacks to more than any of ours.
+func (d *Copy) measure(ctx context.Context, digest string) error {
+	files := listing{left: d.most}
+	t := newTool(ctx, "unsquashfs", "-lln", d.host.File(digest))
+	t.cmd.Stdout = &files
+	err := t.run()
+	if files.left < 0 {
+		return fmt.Errorf("%w: it unpacks to more than %s", ErrCorrupt, humanize.IBytes(uint64(d.most)))
+	}
+	return err
+}
+
+// listing takes what unsquashfs -lln says of an image, and subtracts the size of each file, and a block for each name, from what is left:
+//
+//	-rw-r--r-- 0/0                     175 1970-01-01 00:00 squashfs-root/tree/build/00/…
+//
+// A line that a name with a line feed has forged can only subtract more.
+type listing struct {
+	left int64
+	head []byte // of the line
+}
+
+const (
+	headSize  = 80 // enough for mode, owners of ten digits, and a size
+	blockSize = 4 << 10
+)
+
+// Write takes the lines as they come. Once nothing is left it ends the tool, which would list an image without end.
+func (l *listing) Write(p []byte) (int, error) {
+	for _, c := range p {
+		switch {
+		case c == '\n':
+			l.line()
+			l.head = l.head[:0]
+		case len(l.head) < headSize:
+			l.head = append(l.head, c)
+		}
+	}
+	if l.left < 0 {
+		return 0, ErrCorrupt
+	}
+	return len(p), nil
+}
+
+func (l *listing) line() {
+	if l.left < 0 {
+		return
+	}
+	l.left -= blockSize
+	fields := strings.Fields(string(l.head))
+	if len(fields) < 3 || fields[0][0] != '-' {
+		return
+	}
+	size, err := strconv.ParseInt(fields[2], 10, 64)
+	if err != nil || size < 0 || size > l.left {
+		l.left = -1
+		return
+	}
+	l.left -= size
 }
 
 // Release removes what was unpacked.

@@ -6,6 +6,9 @@ func NewOldImage(h Host) *Image { return &Image{host: h, mounter: mountByMount} 
 // NewNewImage makes an Image that falls back to nothing.
 func NewNewImage(h Host) *Image { return &Image{host: h, mounter: mountByFsconfig} }
 
+// NewCopyOf makes a Copy of layers that unpack to so many bytes at the most.
+func NewCopyOf(h Host, most int64) *Copy { return &Copy{host: h, most: most} }
+
 // Relative and ImageContext are decisions that are tested by themselves.
 var (
 	Relative     = relative
