@@ -51,12 +51,12 @@ func (d *Copy) unpack(ctx context.Context, digest string) error {
 		return err
 	}
 	defer unlock()
+	if err := d.measure(ctx, digest); err != nil {
+		return d.host.blame(ctx, digest, err)
+	}
 	path, err := aside(d.host.mnt(), staging)
 	if err != nil {
 		return err
-	}
-	if err := d.measure(ctx, digest); err != nil {
-		return d.host.blame(ctx, digest, err)
 	}
 	t := newTool(ctx, "unsquashfs", "-quiet", "-no-progress", "-no-xattrs", "-strict-errors",
 		"-processors", strconv.Itoa(min(runtime.NumCPU(), writerProcessors)), "-dest", path, d.host.File(digest))
