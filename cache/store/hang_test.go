@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +61,23 @@ func TestAFilesystemThatHangsIsGivenUpWithTheContext(t *testing.T) {
 	}
 	if err := d.Put(t.Context(), "after", []byte("x")); err != nil {
 		t.Error(err)
+	}
+	settle(t)
+}
+
+// settle waits for the end of what was given up by this goroutine: it would go on in the folder below the mount once that is gone.
+func settle(t *testing.T) {
+	t.Helper()
+	all := make([]byte, 4<<20)
+	self := strings.Fields(string(all[:runtime.Stack(all, false)]))[1] // goroutine 7 [running]:
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		stacks := string(all[:runtime.Stack(all, true)])
+		if !strings.Contains(stacks, "store.within in goroutine "+self+"\n") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("what was given up goes on:\n%s", stacks)
+		}
 	}
 }
 
