@@ -14,7 +14,7 @@ import (
 	"gitlab.com/gitlab-go-executor/gitlab-go-executor/cache/store"
 )
 
-// storyFolder is the variable that has the test binary be a host that lives through the story, below that folder.
+// storyFolder is the variable that has the test of crashes be the host that lives through the story, below that folder.
 const storyFolder = "TEST_CRASH_STORY"
 
 // What the story begins with: the words of a project, of which every second layer is in the store alone.
@@ -68,12 +68,9 @@ func seed(t *testing.T, dir string) {
 	must(t, c.Store.Put(t.Context(), deadNote(old.tier, sum("noted long ago"), time.Now().Add(-2*doomedFor)), nil))
 }
 
-// TestCrashStory is no test: the process that TestFaultAHostThatCrashesAtAnyPoint kills. It tells what it is through with.
-func TestCrashStory(t *testing.T) {
-	dir := os.Getenv(storyFolder)
-	if dir == "" {
-		t.Skip("for another test")
-	}
+// liveThrough is the story, in a process of its own that may be killed. It tells what it is through with.
+func liveThrough(t *testing.T, dir string) {
+	t.Helper()
 	c := storyHost(t.Context(), dir, "host")
 	tell := func(what string, words ...string) { fmt.Println("story:", what, words) }
 
